@@ -1,0 +1,110 @@
+"""The run's configuration: recipes are YAML files of `RunConfig`. Imports no torch."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A strict, immutable piece of configuration: no unknown key, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class InContextConfig(Section):
+    """Condition tokens put before the sequence from block `start` on (Base: 4 and 32)."""
+
+    start: int = Field(ge=0)
+    length: PositiveInt
+
+
+class EncoderConfig(Section):
+    """Sizes of the Generative Encoder (Base: depth 12, width 768, 12 heads)."""
+
+    width: PositiveInt
+    depth: PositiveInt
+    heads: PositiveInt
+    latent_dim: PositiveInt
+    in_context: InContextConfig | None = None
+
+
+class DecoderNoiseConfig(Section):
+    """Latents shown to the decoder in training: a `share` of samples at t ~ U[t_min, 1]."""
+
+    share: Fraction = 0.5
+    t_min: Fraction = 0.7
+
+
+class ObjectiveConfig(Section):
+    """The joint loss: reconstruction + flow_weight * sum over `draws` of the flow loss.
+
+    `chunk` draws go through the encoder at once (memory); None means all of them.
+    """
+
+    draws: PositiveInt = 3
+    chunk: PositiveInt | None = None
+    flow_weight: PositiveFloat = 1.0
+    time_shift: PositiveFloat = 0.5
+    register_t_max: Fraction = 0.01
+    decoder_noise: DecoderNoiseConfig | None = DecoderNoiseConfig()
+    condition_dropout: Fraction = 0.1
+    activation_checkpointing: bool = False
+
+
+class AdamWConfig(Section):
+    """AdamW for every parameter."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: PositiveFloat = 1e-4
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class MuonConfig(Section):
+    """Muon for the 2-D weights inside the blocks, AdamW for the rest."""
+
+    name: Literal["muon"] = "muon"
+    learning_rate: PositiveFloat = 1e-3
+    momentum: Fraction = 0.95
+    adamw_learning_rate: PositiveFloat = 1e-3
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class TrainingConfig(Section):
+    """How long and how to train. The run ends at `steps`, or when `minutes` of training are spent;
+    the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
+    of one update, over all processes and `accumulation` pieces: raise `accumulation` to save memory.
+    """
+
+    steps: PositiveInt
+    minutes: PositiveFloat | None = None
+    batch_size: PositiveInt
+    accumulation: PositiveInt = 1
+    warmup_steps: int = Field(default=100, ge=0)
+    final_rate: Fraction = 0.0
+    clip: PositiveFloat | None = 3.0
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    precision: Literal["no", "bf16"] = "bf16"
+    compile: bool = False
+    workers: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+    checkpoint_steps: PositiveInt = 1000
+    keep_checkpoints: int = Field(default=2, ge=2)
+    preview_steps: PositiveInt | None = None
+    log_steps: PositiveInt = 20
+
+
+class RunConfig(Section):
+    """A whole run. `modality` names a plug-in; `data` is checked against the plug-in's own config."""
+
+    modality: str
+    data: dict[str, Any] = {}
+    encoder: EncoderConfig
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: AdamWConfig | MuonConfig = Field(discriminator="name")
+    training: TrainingConfig
+    output: Path = Path("runs/default")

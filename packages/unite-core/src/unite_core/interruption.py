@@ -1,0 +1,60 @@
+"""How a run is stopped from outside, and kept from sharing its directory with another run."""
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from unite_core.errors import ConfigurationError, StorageError
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+EXIT_CODE = 143
+
+
+class StopRequest:
+    """Set by the first signal; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            os._exit(EXIT_CODE)
+        self.requested = True
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Inside, SIGTERM, SIGINT and SIGUSR1 only ask for a stop."""
+    request = StopRequest()
+    before = {number: signal.signal(number, request) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Makes `directory` and holds it for this process; the lock goes with the process.
+
+    StorageError where it cannot be written, ConfigurationError where another run holds it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / ".lock").open("w")
+    except OSError as error:
+        raise StorageError(f"cannot write to output {directory}: {error}") from error
+    with file:
+        try:
+            # lockf, not flock: data workers do not inherit it and so cannot outlive the run with it
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"another run is using {directory}: wait for it, or choose another --output"
+            ) from error
+        yield

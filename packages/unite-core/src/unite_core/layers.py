@@ -1,0 +1,184 @@
+"""Transformer parts shared by the encoder and the decoders."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from unite_core.parameters import tag_adamw
+
+
+def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """A Linear with Xavier-uniform weights and zero bias."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A Linear that starts as the zero map."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def sincos_code(count: int, width: int) -> Float[Tensor, "n h"]:
+    """1-D code of positions 0..count-1: sine half, then cosine half, rates 10000^(-2i/h)."""
+    rates = 10000.0 ** (-torch.arange(width // 2, dtype=torch.float64) / (width / 2))
+    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
+
+
+Rotation = tuple[Tensor, Tensor]
+
+
+def rotary(positions: Float[Tensor, " s"], head_dim: int, theta: float = 10000.0) -> Rotation:
+    """Cosines and sines [s, head_dim / 2] of the rotary embedding (arXiv 2104.09864) at `positions`."""
+    rates = theta ** (
+        -torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
+    )
+    angles = positions.float()[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Float[Tensor, "b s a e"], rotation: Rotation) -> Float[Tensor, "b s a e"]:
+    """Turns each interleaved pair of the last axis by its position's angle."""
+    cos, sin = (part[:, None, :].to(x.dtype) for part in rotation)
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight over the last axis, computed in float32, returned in x's type."""
+
+    def __init__(self, width: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = tag_adamw(nn.Parameter(torch.ones(width)))
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return F.rms_norm(x.to(wide), self.weight.shape, self.weight.to(wide), self.eps).to(x.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Scaled dot-product attention over [b, heads, s, e]; `bias` [b, 1, 1, s] is 0 or -inf.
+
+    On CPUs two batched matrix products beat the fused kernel at the sequence lengths of molecules
+    (its backward is slow there), so the fused one is kept for GPUs.
+    """
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
+    if bias is not None:
+        scores = scores + bias
+    return scores.softmax(dim=-1) @ v
+
+
+def attention_bias(mask: Bool[Tensor, "b s"], dtype: torch.dtype) -> Tensor | None:
+    """Additive form [b, 1, 1, s] of a key mask; None where nothing is masked.
+
+    The look at the values would break a compiled graph, which takes the general form.
+    """
+    if not torch.compiler.is_compiling() and bool(mask.all()):
+        return None
+    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return bias.masked_fill(~mask, float("-inf"))[:, None, None, :]
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: one qkv Linear with bias, RMSNorm on q and k, rotary positions."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = linear(width, 3 * width)
+        self.q_norm = RMSNorm(width // heads)
+        self.k_norm = RMSNorm(width // heads)
+        self.out = linear(width, width)
+
+    def forward(
+        self, x: Float[Tensor, "b s h"], rotation: Rotation, bias: Tensor | None
+    ) -> Float[Tensor, "b s h"]:
+        b, s, h = x.shape
+        q, k, v = self.qkv(x).view(b, s, 3, self.heads, h // self.heads).unbind(dim=2)
+        q = rotate(self.q_norm(q), rotation).transpose(1, 2)
+        k = rotate(self.k_norm(k), rotation).transpose(1, 2)
+        y = attend(q, k, v.transpose(1, 2), None if bias is None else bias.to(q.dtype))
+        return self.out(y.transpose(1, 2).reshape(b, s, h))
+
+
+class SwiGLU(nn.Module):
+    """Gated MLP of inner width int(2/3 * 4h): silu(first half) * second half."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        inner = int(2 / 3 * 4 * width)
+        self.up = linear(width, 2 * inner)
+        self.down = linear(inner, width)
+
+    def forward(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
+        gate, value = self.up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * value)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """adaLN's affine map: shift and scale [b, h] applied to every token of x [b, s, h]."""
+    return torch.addcmul(x + shift[:, None], x, scale[:, None])
+
+
+class AdaLNBlock(nn.Module):
+    """Transformer block conditioned by adaLN, with a post-block norm (arXiv 2603.22283)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2, self.norm3 = RMSNorm(width), RMSNorm(width), RMSNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp = SwiGLU(width)
+        self.modulation = zero_linear(width, 6 * width)
+
+    def forward(
+        self, x: Float[Tensor, "b s h"], c: Float[Tensor, "b h"], rotation: Rotation, bias: Tensor | None
+    ) -> Float[Tensor, "b s h"]:
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(F.silu(c)).chunk(6, dim=-1)
+        y = self.attention(modulate(self.norm1(x), shift1, scale1), rotation, bias)
+        x = torch.addcmul(x, gate1[:, None], y.to(x.dtype))
+        y = self.mlp(modulate(self.norm2(x), shift2, scale2))
+        return self.norm3(torch.addcmul(x, gate2[:, None], y.to(x.dtype)))
+
+
+class Block(nn.Module):
+    """Plain pre-norm transformer block, for decoders."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = RMSNorm(width), RMSNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp = SwiGLU(width)
+
+    def forward(
+        self, x: Float[Tensor, "b s h"], rotation: Rotation, bias: Tensor | None
+    ) -> Float[Tensor, "b s h"]:
+        x = x + self.attention(self.norm1(x), rotation, bias)
+        return x + self.mlp(self.norm2(x))
+
+
+class TimeEmbedding(nn.Module):
+    """Noise level t -> width: fixed random Fourier features, then a two-layer MLP."""
+
+    def __init__(self, width: int, features: int = 256) -> None:
+        super().__init__()
+        self.rates = nn.Parameter(torch.randn(features), requires_grad=False)
+        self.mlp = nn.Sequential(nn.Linear(2 * features, width), nn.SiLU(), nn.Linear(width, width))
+        for layer in (self.mlp[0], self.mlp[2]):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, t: Float[Tensor, " b"]) -> Float[Tensor, "b h"]:
+        angles = 2 * math.pi * t[:, None].to(self.rates.dtype) * self.rates
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))

@@ -1,0 +1,149 @@
+"""What a modality implements so that the core can train it and sample from it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from unite_core.types import Batch, Layout, Tokens
+
+
+class Tokenizer(nn.Module, ABC):
+    """Reads a batch and embeds it at the encoder's width."""
+
+    @abstractmethod
+    def forward(self, batch: Any) -> Tokens: ...
+
+
+class Decoder(nn.Module, ABC):
+    """Turns latents [b, n, d] with mask [b, n] into the modality's prediction."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, mask: Tensor) -> Any: ...
+
+
+class ConditionEmbedding(nn.Module, ABC):
+    """Embeds a condition at the encoder's width h; knows what no condition looks like."""
+
+    @abstractmethod
+    def null(self, count: int) -> Tensor:
+        """Embedding of no condition [count, h]."""
+
+    @abstractmethod
+    def forward(self, condition: Any, dropped: Tensor) -> Tensor:
+        """Embedding [b, h] of the batch's condition; rows with `dropped` [b] true get the null one."""
+
+
+class Unconditional(ConditionEmbedding):
+    """For modalities that generate by layout alone: the embedding is zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.register_buffer("zero", torch.zeros(1, width), persistent=False)
+
+    def null(self, count: int) -> Tensor:
+        return self.zero.expand(count, self.width)
+
+    def forward(self, condition: Any, dropped: Tensor) -> Tensor:
+        return self.null(dropped.shape[0])
+
+
+class Dataset(ABC):
+    """Samples addressed by index. `sizes` [len] gives the latents of each, for equal-size batches."""
+
+    sizes: np.ndarray
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, indices: np.ndarray, seed: int | None) -> Batch:
+        """The samples at `indices`, collated.
+
+        `seed` is f(run seed, epoch); augmentation of sample i is a function of (seed, i) alone.
+        None means no augmentation.
+        """
+
+
+class Modality(ABC):
+    """One kind of data. Built from its config and the statistics of its training data.
+
+    `statistics` is plain JSON (size histogram, element list, class names, ...): it is saved with the
+    weights, so that sampling needs no data.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
+        self.config = config
+        self.statistics = statistics
+
+    @classmethod
+    @abstractmethod
+    def measure(cls, config: BaseModel) -> dict[str, Any]:
+        """Statistics of the training split; prepares the data where that was not done. DataError."""
+
+    @abstractmethod
+    def registers(self) -> int:
+        """The most latents that a sample may have: the length K of the register table."""
+
+    @abstractmethod
+    def tokenizer(self, width: int) -> Tokenizer: ...
+
+    @abstractmethod
+    def decoder(self, latent_dim: int) -> Decoder: ...
+
+    @abstractmethod
+    def condition_embedding(self, width: int) -> ConditionEmbedding: ...
+
+    @abstractmethod
+    def dataset(self, split: str) -> Dataset:
+        """`split` is "train", "validation" or "test"."""
+
+    @abstractmethod
+    def layout(self, batch: Any) -> Layout:
+        """How many latents each sample of a batch has, and its condition."""
+
+    @abstractmethod
+    def sample_layout(
+        self, count: int, rng: np.random.Generator, options: BaseModel | None
+    ) -> Layout:
+        """The same for generation: sizes by the training histogram, or what `options` asks for."""
+
+    @abstractmethod
+    def reconstruction_loss(
+        self, prediction: Any, batch: Any, context: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scalar loss to differentiate, and detached terms for the log."""
+
+    @abstractmethod
+    def finish(self, prediction: Any, layout: Layout, context: Any) -> list[Any]:
+        """Samples in the user's form. `context` is the tokenizer's, or the sample layout's."""
+
+    @abstractmethod
+    def originals(self, batch: Any) -> list[Any]:
+        """The batch in the user's form, to compare reconstructions with."""
+
+    @abstractmethod
+    def write(self, samples: Sequence[Any], path: Path) -> None:
+        """Save samples; the format follows the file's ending. ConfigurationError, StorageError."""
+
+    @abstractmethod
+    def score(self, samples: Sequence[Any], reference: str | None) -> dict[str, dict[str, Any]]:
+        """Quality of samples: row name -> metric -> value. A row "data" scores the data itself."""
+
+    @abstractmethod
+    def score_reconstruction(
+        self, originals: Sequence[Any], reconstructions: Sequence[Any]
+    ) -> dict[str, Any]:
+        """How near reconstructions come, metric -> value."""
+
+    @abstractmethod
+    def preview(self, samples: Sequence[Any], path: Path) -> None:
+        """A PNG picture of samples."""

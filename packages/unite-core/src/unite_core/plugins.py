@@ -1,0 +1,72 @@
+"""How a modality announces itself, without importing torch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from unite_core.errors import ConfigurationError, nearest
+
+if TYPE_CHECKING:
+    from unite_core.modality import Modality
+
+GROUP = "unite.modalities"
+INTERFACE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What a package registers under `[project.entry-points."unite.modalities"]`.
+
+    `implementation` is "module:Class" and is imported only when the modality is used, so that
+    configurations are checked before torch is loaded. `recipes` holds YAML files, `weights`
+    directories made by `save_pretrained`.
+    """
+
+    name: str
+    interface_version: int
+    config: type[BaseModel]
+    sample_options: type[BaseModel]
+    implementation: str
+    recipes: Path
+    weights: Path
+
+    def load(self) -> "type[Modality]":
+        """The modality's class."""
+        module, _, name = self.implementation.partition(":")
+        modality: type[Modality] = getattr(import_module(module), name)
+        return modality
+
+
+def names() -> list[str]:
+    """Every announced modality, importable or not."""
+    return sorted(entry.name for entry in entry_points(group=GROUP))
+
+
+def load_plugin(name: str) -> Plugin:
+    """The plug-in of that name; raises ConfigurationError where there is none or it does not fit."""
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if not found:
+        raise ConfigurationError(f"no modality named {name!r}{nearest(name, names())}")
+    plugin = found[0].load()
+    if not isinstance(plugin, Plugin):
+        raise ConfigurationError(f"entry point {name!r} gives {plugin!r}, not a unite_core Plugin")
+    if plugin.interface_version != INTERFACE_VERSION:
+        raise ConfigurationError(
+            f"modality {name!r} is written for plug-in interface {plugin.interface_version}, "
+            f"this unite-core speaks {INTERFACE_VERSION}: install matching versions"
+        )
+    return plugin
+
+
+def working_plugins() -> Iterator[tuple[str, Plugin | Exception]]:
+    """Each announced modality with its plug-in, or with the error that keeps it from loading."""
+    for name in names():
+        try:
+            yield name, load_plugin(name)
+        except Exception as error:  # a broken plug-in must not break the others
+            yield name, error

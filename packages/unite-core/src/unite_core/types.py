@@ -1,0 +1,104 @@
+"""The values that pass between the parts: what each field holds, its shape and its unit."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class Batch(Protocol):
+    """What a modality's collate returns: samples that move to a device together."""
+
+    def __len__(self) -> int:
+        """Number of samples b."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What the transformer reads: token contents, which of them are real, and where they stand."""
+
+    x: Float[Tensor, "b s h"]
+    mask: Bool[Tensor, "b s"]
+    positions: Float[Tensor, "s"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """An observation embedded at the encoder's width, to be joined with the registers.
+
+    `context` is what the modality needs to come back from the decoder (a molecule's frame, say);
+    the core hands it through unread.
+    """
+
+    x: Float[Tensor, "b m h"]
+    mask: Bool[Tensor, "b m"]
+    context: Any
+
+    def join(self, registers: Sequence) -> Sequence:
+        """Registers with this content: subclasses say how the two meet."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AppendedTokens(Tokens):
+    """Tokens that follow the registers as further positions of the sequence (arXiv 2603.22283)."""
+
+    def join(self, registers: Sequence) -> Sequence:
+        start = registers.positions.shape[0]
+        own = torch.arange(start, start + self.x.shape[1], device=self.x.device)
+        return Sequence(
+            x=torch.cat([registers.x, self.x.to(registers.x.dtype)], dim=1),
+            mask=torch.cat([registers.mask, self.mask], dim=1),
+            positions=torch.cat([registers.positions, own.to(registers.positions.dtype)]),
+        )
+
+
+@dataclass(frozen=True)
+class PairedTokens(Tokens):
+    """Tokens added one to one to the registers: content i belongs to latent i (m = n)."""
+
+    def join(self, registers: Sequence) -> Sequence:
+        return Sequence(registers.x + self.x, registers.mask & self.mask, registers.positions)
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What the encoder writes: `z` is normalised by the encoder's last LayerNorm; padding is zero."""
+
+    z: Float[Tensor, "b n d"]
+    mask: Bool[Tensor, "b n"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which latents each sample has, and the condition under which they are generated.
+
+    `sizes` [b] counts latents; `condition` is the modality's own (class labels, properties) and is
+    read by its condition embedding alone; None means unconditional. `context` is handed to `finish`
+    with generated latents, as the tokenizer's is with reconstructed ones. Both are indexed by rows.
+    """
+
+    sizes: Tensor
+    condition: Any = None
+    context: Any = None
+
+    @property
+    def mask(self) -> Tensor:
+        """Real latents [b, max size]."""
+        longest = int(self.sizes.max())
+        return torch.arange(longest, device=self.sizes.device) < self.sizes[:, None]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """`total` is what to differentiate; `terms` are detached scalars for the log."""
+
+    total: Float[Tensor, ""]
+    terms: dict[str, Tensor]

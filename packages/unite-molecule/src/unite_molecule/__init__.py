@@ -1,0 +1,19 @@
+"""UNITE for 3D molecules."""
+
+from pathlib import Path
+
+from unite_core.plugins import INTERFACE_VERSION, Plugin
+
+from unite_molecule.config import MoleculeConfig, MoleculeSampleOptions
+
+HERE = Path(__file__).parent
+
+plugin = Plugin(
+    name="molecule",
+    interface_version=INTERFACE_VERSION,
+    config=MoleculeConfig,
+    sample_options=MoleculeSampleOptions,
+    implementation="unite_molecule.modality:MoleculeModality",
+    recipes=HERE / "recipes",
+    weights=HERE / "weights",
+)

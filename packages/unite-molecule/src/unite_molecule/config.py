@@ -1,0 +1,54 @@
+"""The molecule modality's configuration and sampling options. Imports no torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from unite_core.config import Section
+
+
+class FrameConfig(Section):
+    """Which tokenizer: `augmented` (random rotations), `inertial` or `equivariant` (learned frame)."""
+
+    kind: Literal["augmented", "inertial", "equivariant"] = "inertial"
+
+
+class MoleculeDecoderConfig(Section):
+    """Sizes of the decoder's transformer."""
+
+    width: PositiveInt = 128
+    depth: PositiveInt = 3
+    heads: PositiveInt = 4
+
+
+class LossWeights(Section):
+    """Weights of the reconstruction terms; coordinates in angstrom."""
+
+    element: PositiveFloat = 1.0
+    coordinate: PositiveFloat = 10.0
+    distance: PositiveFloat = 1.0
+    bonded: PositiveFloat = 10.0
+    bond: PositiveFloat = 1.0
+    charge: PositiveFloat = 1.0
+    hydrogen: PositiveFloat = 1.0
+
+
+class MoleculeConfig(Section):
+    """`source` is "qm9", "qm9-hub", "qm9-pyg", or a folder or file of SDF or XYZ.
+
+    `layout` gives a latent to each heavy atom (its hydrogens inside it) or to each atom.
+    `limit` trains on so many molecules of the split only.
+    """
+
+    source: str = "qm9"
+    split: Literal["adit", "edm"] = "adit"
+    layout: Literal["heavy", "atom"] = "heavy"
+    frame: FrameConfig = FrameConfig()
+    decoder: MoleculeDecoderConfig = MoleculeDecoderConfig()
+    loss: LossWeights = LossWeights()
+    limit: PositiveInt | None = None
+
+
+class MoleculeSampleOptions(Section):
+    """What `unite sample` takes for molecules."""
+
+    heavy_atoms: Annotated[int, Field(ge=1)] | None = None

@@ -1,0 +1,197 @@
+"""The molecule modality: what the core asks of a plug-in, answered for 3D molecules."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+from unite_core.errors import ConfigurationError, DataError
+from unite_core.modality import ConditionEmbedding, Modality, Unconditional
+from unite_core.types import Layout
+
+from unite_molecule.atoms import AugmentedAtoms, Frame, FramedAtoms, FramedMolecules, InertialAtoms
+from unite_molecule.config import MoleculeConfig, MoleculeSampleOptions
+from unite_molecule.data import PARENTS, MoleculeDataset, gather
+from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
+from unite_molecule.drawing import draw_grid
+from unite_molecule.formats import write_molecules
+from unite_molecule.geometry import random_rotations
+from unite_molecule.layout import MoleculeBatch, unfold
+from unite_molecule.losses import molecule_loss
+from unite_molecule.metrics import score_reconstruction, score_table
+from unite_molecule.prepare import open_store, prepare, split_rows
+from unite_molecule.types import Molecule
+
+TOKENIZERS: dict[str, type[FramedAtoms]] = {
+    "augmented": AugmentedAtoms,
+    "inertial": InertialAtoms,
+}
+"""The frames by their names in the configuration."""
+
+
+def lookup(values: Sequence[int], span: int) -> Tensor:
+    """Class of each value in -span..span, addressed by value + span; -1 for unknown ones."""
+    table = torch.full((2 * span + 1,), -1)
+    table[torch.tensor(values) + span] = torch.arange(len(values))
+    return table
+
+
+class MoleculeModality(Modality):
+    """3D molecules, one latent for each heavy atom or each atom."""
+
+    name = "molecule"
+    config: MoleculeConfig
+
+    def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
+        super().__init__(config, statistics)
+        self.elements = list(statistics["elements"])
+        self.charges = list(statistics["charges"])
+        self.histogram = {int(size): count for size, count in statistics["sizes"].items()}
+
+    @classmethod
+    def prepare(cls, source: str) -> str:
+        """Builds the cache of a source and says what was kept and what was rejected."""
+        return str(prepare(source))
+
+    @classmethod
+    def measure(cls, config: BaseModel) -> dict[str, Any]:
+        """Elements, charges and token counts of the training split."""
+        assert isinstance(config, MoleculeConfig)
+        data = open_dataset(config, "train")
+        sizes, counts = np.unique(data.sizes, return_counts=True)
+        atoms = gather(data.store, data.rows)
+        own = PARENTS[config.layout](atoms) < 0
+        return {
+            "elements": np.unique(atoms.elements[own]).tolist(),
+            "charges": np.unique(atoms.charges[own]).tolist(),
+            "sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
+            "molecules": len(data),
+        }
+
+    def registers(self) -> int:
+        return max(self.histogram)
+
+    def tokenizer(self, width: int) -> FramedAtoms:
+        return TOKENIZERS[self.config.frame.kind](width)
+
+    def decoder(self, latent_dim: int) -> MoleculeDecoder:
+        return MoleculeDecoder(
+            self.config.decoder,
+            latent_dim,
+            self.registers(),
+            elements=len(self.elements),
+            charges=len(self.charges),
+        )
+
+    def condition_embedding(self, width: int) -> ConditionEmbedding:
+        return Unconditional(width)
+
+    def dataset(self, split: str) -> MoleculeDataset:
+        return open_dataset(self.config, split)
+
+    def layout(self, batch: MoleculeBatch) -> Layout:
+        return Layout(sizes=batch.mask.sum(1))
+
+    def sample_layout(
+        self, count: int, rng: np.random.Generator, options: BaseModel | None
+    ) -> Layout:
+        sizes = np.array(sorted(self.histogram))
+        if isinstance(options, MoleculeSampleOptions) and options.heavy_atoms is not None:
+            drawn = np.full(count, self.checked_size(options.heavy_atoms))
+        else:
+            weights = np.array([self.histogram[size] for size in sizes], dtype=np.float64)
+            drawn = rng.choice(sizes, size=count, p=weights / weights.sum())
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        frame = Frame(random_rotations(count, generator), torch.zeros(count, 3))
+        return Layout(sizes=torch.from_numpy(drawn), context=frame)
+
+    def checked_size(self, heavy_atoms: int) -> int:
+        """A size that the model can make, or ConfigurationError."""
+        if self.config.layout != "heavy":
+            raise ConfigurationError(
+                "--heavy-atoms needs a model with a latent per heavy atom; this one has one per atom"
+            )
+        if heavy_atoms > self.registers():
+            raise ConfigurationError(
+                f"--heavy-atoms {heavy_atoms}: this model was trained on up to {self.registers()}"
+            )
+        return heavy_atoms
+
+    def reconstruction_loss(
+        self, prediction: MoleculePrediction, batch: MoleculeBatch, context: FramedMolecules
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        target, device = context.target, batch.mask.device
+        elements = lookup(self.elements, 118).to(device)[target.elements + 118]
+        charges = lookup(self.charges, 9).to(device)[target.charges + 9]
+        return molecule_loss(
+            prediction,
+            target,
+            elements.where(target.mask, 0),
+            charges.where(target.mask, 0),
+            self.config.loss,
+        )
+
+    def finish(
+        self,
+        prediction: MoleculePrediction,
+        layout: Layout,
+        context: FramedMolecules | Frame,
+    ) -> list[Molecule]:
+        frame = context.frame if isinstance(context, FramedMolecules) else context
+        mask = layout.mask
+        frame = Frame(frame.rotation.to(mask.device), frame.origin.to(mask.device))
+        return unfold(frame.leave(self.decide(prediction, mask)))
+
+    def decide(self, prediction: MoleculePrediction, mask: Tensor) -> MoleculeBatch:
+        """The likeliest class of everything, in the tokenizer's frame."""
+        elements = torch.tensor(self.elements, device=mask.device)[prediction.elements.argmax(-1)]
+        charges = torch.tensor(self.charges, device=mask.device)[prediction.charges.argmax(-1)]
+        hydrogens = prediction.hydrogens.argmax(-1)
+        pairs = mask[:, :, None] & mask[:, None]
+        diagonal = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+        return MoleculeBatch(
+            elements=elements * mask,
+            coordinates=prediction.coordinates * mask[..., None],
+            charges=charges * mask,
+            hydrogens=hydrogens * mask,
+            offsets=prediction.offsets,
+            bonds=prediction.bonds.argmax(-1) * (pairs & ~diagonal),
+            mask=mask,
+        )
+
+    def originals(self, batch: MoleculeBatch) -> list[Molecule]:
+        return unfold(batch)
+
+    def write(self, samples: Sequence[Molecule], path: Path) -> None:
+        write_molecules(samples, path)
+
+    def score(self, samples: Sequence[Molecule], reference: str | None) -> dict[str, dict[str, Any]]:
+        """Against the held-out molecules of `reference`, by default of the training source."""
+        source = self.config.source if reference is None else reference
+        config = self.config.model_copy(update={"source": source})
+        train, test = open_dataset(config, "train"), open_dataset(config, "test")
+        known = {train.store.smiles(int(row)) for row in train.rows}
+        held_out = [test.store[int(row)] for row in test.rows[: len(samples)]]
+        return score_table(samples, held_out, known)
+
+    def score_reconstruction(
+        self, originals: Sequence[Molecule], reconstructions: Sequence[Molecule]
+    ) -> dict[str, Any]:
+        return score_reconstruction(originals, reconstructions)
+
+    def preview(self, samples: Sequence[Molecule], path: Path) -> None:
+        draw_grid(samples, path)
+
+
+def open_dataset(config: MoleculeConfig, split: str) -> MoleculeDataset:
+    """A split of the configured source; DataError where it is empty."""
+    store = open_store(config.source)
+    rows = split_rows(store, config.source, config.split, split)
+    if config.limit is not None:
+        rows = rows[: config.limit]
+    if len(rows) == 0:
+        raise DataError(f"the {split} split of {config.source!r} has no molecule")
+    return MoleculeDataset(store, rows, config.layout)
