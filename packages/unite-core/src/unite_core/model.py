@@ -19,6 +19,7 @@ from unite_core.plugins import load_plugin, working_plugins
 from unite_core.types import Batch, Latents, Layout
 
 Solver = Literal["euler", "heun", "dopri5", "stochastic"]
+Precision = Literal["no", "bf16"]
 
 
 class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
@@ -38,6 +39,11 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
         self.encoder = GenerativeEncoder(config, self.modality.registers())
         self.decoder = self.modality.decoder(config.latent_dim)
         self.condition = self.modality.condition_embedding(config.width)
+
+    def denoise(self, z: Tensor, t: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
+        """Clean latents from noisy ones [b, n, d] at levels t [b]: the encoder without tokens."""
+        estimate: Tensor = self.encoder(z, t, condition, mask)
+        return estimate
 
     @property
     def device(self) -> torch.device:
@@ -86,9 +92,10 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
         solver: Solver = "stochastic",
         seed: int = 0,
         batch_size: int = 512,
+        precision: Precision = "bf16",
         options: BaseModel | None = None,
     ) -> list[Any]:
-        """`count` new samples. Sample i depends on (seed, i) alone, not on the batch size."""
+        """`count` new samples. The noise of sample i depends on (seed, i) alone."""
         layout = self.modality.sample_layout(count, np.random.default_rng(seed), options)
         samples: list[Any] = [None] * count
         for rows in equal_size_rows(layout.sizes, batch_size):
@@ -97,7 +104,8 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
                 take(layout.condition, rows),
                 take(layout.context, rows),
             )
-            z = self.generate_latents(part, steps, solver, [(seed, int(row)) for row in rows])
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                z = self.generate_latents(part, steps, solver, [(seed, int(row)) for row in rows])
             finished = self.modality.finish(self.decoder(z, part.mask), part, part.context)
             for row, sample in zip(rows.tolist(), finished, strict=True):
                 samples[row] = sample
@@ -113,9 +121,9 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
         condition = self.condition(layout.condition, dropped)
 
         def denoise(z: Tensor, t: Tensor) -> Tensor:
-            return self.encoder(z, t, condition, mask)
+            return self.denoise(z, t, condition, mask).float()
 
-        times = flow.time_grid(steps, 1.0)
+        times = flow.time_grid(steps, self.modality.time_shift)
         solvers = {
             "euler": sampling.euler,
             "heun": sampling.heun,
@@ -123,6 +131,20 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
             "stochastic": partial(sampling.stochastic, noise=source),
         }
         return solvers[solver](denoise, source(), times)
+
+
+class SeparateModel(UniteModel):
+    """Ablation: a denoiser with weights of its own, of the encoder's shape."""
+
+    def __init__(
+        self, modality: str, data: dict[str, Any], encoder: dict[str, Any], statistics: dict[str, Any]
+    ) -> None:
+        super().__init__(modality, data, encoder, statistics)
+        self.denoiser = GenerativeEncoder(self.encoder.config, self.modality.registers())
+
+    def denoise(self, z: Tensor, t: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
+        estimate: Tensor = self.denoiser(z, t, condition, mask)
+        return estimate
 
 
 class RowNoise:

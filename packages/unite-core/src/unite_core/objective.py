@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from unite_core import flow
 from unite_core.config import DecoderNoiseConfig, ObjectiveConfig
+from unite_core.encoder import GenerativeEncoder
 from unite_core.model import UniteModel
 from unite_core.types import Latents, Layout, Losses
 
@@ -26,7 +27,9 @@ class JointObjective(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
-        model.encoder.activation_checkpointing = config.activation_checkpointing
+        for part in model.modules():
+            if isinstance(part, GenerativeEncoder):
+                part.activation_checkpointing = config.activation_checkpointing
 
     def forward(self, batch: Any) -> Losses:
         """Losses of a batch; the noise comes from torch's global generators."""
@@ -64,7 +67,7 @@ class JointObjective(nn.Module):
         z, mask = target.z.repeat(draws, 1, 1), target.mask.repeat(draws, 1)
         t = flow.draw_times(draws * b, self.config.time_shift, z.device)
         z_t = flow.interpolate(z, torch.randn_like(z), t)
-        error = (model.encoder(z_t, t, condition, mask) - z).square().mean(dim=-1)
+        error = (model.denoise(z_t, t, condition, mask) - z).square().mean(dim=-1)
         weighted = error * mask * flow.loss_weight(t)[:, None]
         return draws * weighted.sum() / mask.sum()
 

@@ -60,17 +60,20 @@ def stochastic(
     noise: Noise,
     strength: float = 1.0,
 ) -> Tensor:
-    """Re-noises the clean estimate at each step: z' = t' z_hat + (1 - t') eps'.
+    """Euler with part of the noise drawn anew at each step: z' = t' z_hat + (1 - t') eps'.
 
-    eps' mixes the noise implied by (z, z_hat) with fresh noise: `strength` 1 takes all fresh, 0 none
-    (Euler's step); the mix keeps unit variance (as DDIM's eta, arXiv 2010.02502 eq. 12).
+    eps' mixes the noise implied by (z, z_hat) with fresh noise, the fresh share of the variance being
+    1 - r^strength, r the squared ratio of noise-to-data ratios after and before. Strength 0 is
+    Euler's step, 1 ancestral sampling (arXiv 2010.02502 eq. 16), infinity takes all noise fresh.
+    Finite strengths keep the distribution as steps shrink; large ones contract it at few steps.
     """
     for t, t_next in zip(times[:-1], times[1:], strict=True):
         level = t.to(z.dtype)
         estimate = denoise(z, level.expand(z.shape[0]))
         implied = (z - level * estimate) / (1 - level)
-        fresh = (1 - strength**2) ** 0.5 * implied + strength * noise()
-        z = t_next.to(z.dtype) * estimate + (1 - t_next).to(z.dtype) * fresh
+        kept = float(t * (1 - t_next) / (t_next * (1 - t))) ** strength
+        eps = kept * implied + (1 - kept**2) ** 0.5 * noise()
+        z = t_next.to(z.dtype) * estimate + (1 - t_next).to(z.dtype) * eps
     return z
 
 
