@@ -1,0 +1,107 @@
+"""Between Molecule and RDKit's Mol."""
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Geometry import Point3D
+
+from unite_molecule.template import Rejected, canonical_order, reorder
+from unite_molecule.types import Molecule
+
+ORDERS = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+
+
+def to_rdkit(molecule: Molecule) -> Chem.Mol:
+    """The molecule with conformer, bonds and charges, atoms in the same order, *not* sanitised.
+
+    No hydrogen is implicit: after sanitisation a missing one shows as a radical electron.
+    """
+    mol = Chem.RWMol()
+    conformer = Chem.Conformer(len(molecule))
+    for i, (element, charge) in enumerate(zip(molecule.elements, molecule.charges, strict=True)):
+        atom = Chem.Atom(int(element))
+        atom.SetFormalCharge(int(charge))
+        atom.SetNoImplicit(True)
+        mol.AddAtom(atom)
+        conformer.SetAtomPosition(i, Point3D(*map(float, molecule.coordinates[i])))
+    for i, j, order in molecule.bonds.tolist():
+        mol.AddBond(i, j, ORDERS[order])
+    conformer.Set3D(True)
+    mol.AddConformer(conformer)
+    mol.UpdatePropertyCache(strict=False)
+    return mol.GetMol()
+
+
+def sanitised(mol: Chem.Mol) -> Chem.Mol | None:
+    """A sanitised copy, or None where RDKit finds it impossible."""
+    copy = Chem.Mol(mol)
+    with rdBase.BlockLogs():
+        failed = Chem.SanitizeMol(copy, catchErrors=True)
+    return None if failed else copy
+
+
+def flat_smiles(mol: Chem.Mol) -> str:
+    """Canonical SMILES of a sanitised molecule without hydrogens and stereo."""
+    with rdBase.BlockLogs():
+        return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))
+
+
+def kekulised(mol: Chem.Mol) -> Chem.Mol:
+    """A copy with single, double and triple bonds only, or Rejected."""
+    copy = Chem.Mol(mol)
+    try:
+        with rdBase.BlockLogs():
+            Chem.Kekulize(copy, clearAromaticFlags=True)
+    except Chem.KekulizeException as error:
+        raise Rejected("aromatic bonds that cannot be kekulised") from error
+    return copy
+
+
+def arrays(mol: Chem.Mol) -> Molecule:
+    """A kekulised Mol's atoms and bonds in its own order, or Rejected."""
+    if mol.GetNumConformers() == 0:
+        raise Rejected("no coordinates")
+    bonds = []
+    for bond in mol.GetBonds():
+        order = bond.GetBondTypeAsDouble()
+        if order not in ORDERS:
+            raise Rejected("bond that is not single, double or triple")
+        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(order)))
+    molecule = Molecule(
+        elements=np.array([a.GetAtomicNum() for a in mol.GetAtoms()], dtype=np.uint8),
+        coordinates=mol.GetConformer().GetPositions().astype(np.float32),
+        charges=np.array([a.GetFormalCharge() for a in mol.GetAtoms()], dtype=np.int8),
+        bonds=np.array(bonds, dtype=np.int16).reshape(-1, 3),
+    )
+    check(molecule)
+    return molecule
+
+
+def check(molecule: Molecule) -> None:
+    """Rejected for what no part of the program can work with."""
+    if len(molecule) == 0:
+        raise Rejected("no atom")
+    if (molecule.elements == 0).any():
+        raise Rejected("unknown element")
+    if not np.isfinite(molecule.coordinates).all():
+        raise Rejected("coordinates that are not numbers")
+    if len(molecule) == 1:
+        raise Rejected("single atom")
+
+
+def from_rdkit(mol: Chem.Mol) -> Molecule:
+    """The molecule kekulised and in canonical order, or Rejected.
+
+    Hydrogens must be explicit. A molecule that RDKit cannot sanitise is kept, without SMILES.
+    """
+    molecule = arrays(kekulised(mol))
+    clean = sanitised(mol)
+    ranked = to_rdkit(molecule) if clean is None else clean
+    if clean is None:
+        Chem.FastFindRings(ranked)
+    ranks = np.array(Chem.CanonicalRankAtoms(ranked))
+    ordered = reorder(molecule, canonical_order(molecule.elements, molecule.bonds, ranks))
+    if clean is None:
+        return ordered
+    return Molecule(
+        ordered.elements, ordered.coordinates, ordered.charges, ordered.bonds, flat_smiles(clean)
+    )

@@ -1,0 +1,56 @@
+"""Flat drawings of molecules, invalid ones included."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDepictor
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from unite_molecule.chemistry import assess, sanitised
+from unite_molecule.conversion import to_rdkit
+from unite_molecule.types import Molecule
+
+COLUMNS = 5
+CELL = 220
+"""Edge of a drawing, pixels."""
+
+
+def flattened(molecule: Molecule) -> tuple[Chem.Mol, str]:
+    """What to draw, and its legend: sanitised and without hydrogens where that is possible."""
+    with rdBase.BlockLogs():
+        mol, trial = to_rdkit(molecule), to_rdkit(molecule)
+        valid = assess(molecule).strict and sanitised(trial)
+        drawn = Chem.RemoveHs(trial) if valid else mol
+        drawn.UpdatePropertyCache(strict=False)
+        Chem.FastFindRings(drawn)
+        rdDepictor.Compute2DCoords(drawn)
+        return drawn, Chem.MolToSmiles(drawn) if valid else "invalid"
+
+
+def draw(canvas: rdMolDraw2D.MolDraw2D, samples: Sequence[Molecule]) -> None:
+    """Draws onto a canvas of the right size."""
+    drawings = [flattened(molecule) for molecule in samples]
+    canvas.drawOptions().prepareMolsBeforeDrawing = False
+    with rdBase.BlockLogs():
+        canvas.DrawMolecules([m for m, _ in drawings], legends=[legend for _, legend in drawings])
+    canvas.FinishDrawing()
+
+
+def extent(count: int) -> tuple[int, int]:
+    """Width and height of a grid, pixels."""
+    return min(count, COLUMNS) * CELL, -(-count // COLUMNS) * CELL
+
+
+def grid_svg(samples: Sequence[Molecule]) -> str:
+    """SVG text of the drawings, five in a row."""
+    canvas = rdMolDraw2D.MolDraw2DSVG(*extent(len(samples)), CELL, CELL)
+    draw(canvas, samples)
+    return str(canvas.GetDrawingText())
+
+
+def draw_grid(samples: Sequence[Molecule], path: Path) -> None:
+    """PNG of the drawings, five in a row; an invalid molecule is drawn as it is, and says so."""
+    canvas = rdMolDraw2D.MolDraw2DCairo(*extent(len(samples)), CELL, CELL)
+    draw(canvas, samples)
+    path.write_bytes(canvas.GetDrawingText())

@@ -1,0 +1,99 @@
+"""The quality of generated molecules beside that of the data itself."""
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from unite_molecule import edm, plausibility
+from unite_molecule.chemistry import Verdict, assess
+from unite_molecule.distributions import distances
+from unite_molecule.reconstruction import score_reconstruction
+from unite_molecule.types import Molecule
+
+__all__ = ["score_reconstruction", "score_table", "versions"]
+
+
+def versions() -> dict[str, str]:
+    """What the figures depend on: validity moves with the versions of these."""
+    names = ("rdkit", "posebusters", "torch", "unite-core", "unite-molecule")
+    return {name: version(name) for name in names}
+
+
+def distinct(verdicts: Iterable[Verdict]) -> int:
+    """How many different molecules there are."""
+    return len({verdict.smiles for verdict in verdicts})
+
+
+def by_distance(molecules: Sequence[Molecule]) -> dict[str, float]:
+    """EDM's metrics, and strict validity, of the bonds that distances say."""
+    bonded, stable = edm.judge(molecules)
+    verdicts = [assess(molecule) for molecule in bonded]
+    count = len(molecules)
+    return {
+        "atom_stable": float(np.concatenate(stable).mean()),
+        "molecule_stable": sum(len(s) > 0 and bool(s.all()) for s in stable) / count,
+        "edm_valid": sum(v.whole for v in verdicts) / count,
+        "edm_valid_unique": distinct(v for v in verdicts if v.whole) / count,
+        "geometry_strict_valid": sum(v.strict for v in verdicts) / count,
+    }
+
+
+def by_bonds(verdicts: Sequence[Verdict], known_smiles: set[str]) -> dict[str, float]:
+    """Lenient (ADiT-comparable) and strict validity of the molecules' own bonds."""
+    count = len(verdicts)
+    lenient = [v for v in verdicts if v.smiles is not None]
+    strict = [v for v in verdicts if v.strict]
+    novel = [v for v in strict if v.smiles not in known_smiles]
+    return {
+        "adit_valid": len(lenient) / count,
+        "adit_valid_unique": distinct(lenient) / count,
+        "strict_valid": len(strict) / count,
+        "strict_valid_unique": distinct(strict) / count,
+        "strict_valid_unique_novel": distinct(novel) / count,
+        "unique_among_valid": distinct(strict) / max(len(strict), 1),
+    }
+
+
+def plausible(
+    molecules: Sequence[Molecule], verdicts: Sequence[Verdict], subset: int
+) -> dict[str, float]:
+    """Share of an evenly spaced subset that is strictly valid and passes all of PoseBusters."""
+    chosen = np.unique(np.linspace(0, len(molecules) - 1, subset).astype(int))
+    passed = plausibility.passes([molecules[i] for i in chosen if verdicts[i].strict])
+    return {"posebusters": passed / len(chosen), "posebusters_molecules": len(chosen)}
+
+
+def score(
+    molecules: Sequence[Molecule],
+    others: Sequence[Molecule],
+    known_smiles: set[str],
+    subset: int,
+) -> dict[str, Any]:
+    """One row of the table; distances are to `others`."""
+    verdicts = [assess(molecule) for molecule in molecules]
+    return {
+        "molecules": len(molecules),
+        **by_distance(molecules),
+        **by_bonds(verdicts, known_smiles),
+        **plausible(molecules, verdicts, subset),
+        **distances(molecules, others),
+    }
+
+
+def score_table(
+    samples: Sequence[Molecule],
+    held_out: Sequence[Molecule],
+    known_smiles: set[str],
+    subset: int = 100,
+) -> dict[str, dict[str, Any]]:
+    """Row -> metric -> value: "samples", and "data", the held-out molecules judged alike.
+
+    Every share is of all molecules of the row, but `atom_stable` (of atoms), `unique_among_valid`
+    and `posebusters` (of `posebusters_molecules`, about `subset`). `known_smiles` are canonical,
+    without stereo marks. The data's distances are from one half of it to the other.
+    """
+    first, second = held_out[::2], held_out[1::2]
+    data = score(held_out, held_out, known_smiles, subset) | distances(first, second)
+    return {"samples": score(samples, held_out, known_smiles, subset), "data": data}

@@ -1,0 +1,26 @@
+from dataclasses import replace
+
+from PIL import Image
+from unite_molecule.drawing import CELL, draw_grid, grid_svg
+
+
+def test_grid_has_a_cell_for_each_molecule(build, tmp_path):
+    path = tmp_path / "grid.png"
+    draw_grid([build("CCO")] * 6, path)
+    with Image.open(path) as picture:
+        assert picture.size == (5 * CELL, 2 * CELL)
+        assert len(set(picture.convert("L").get_flattened_data())) > 10
+
+
+def test_invalid_molecules_are_drawn_and_marked(build, without):
+    ethanol = build("CCO")
+    bonds = ethanol.bonds.copy()
+    bonds[:, 2] = 3
+    unbound = replace(ethanol, bonds=ethanol.bonds[:0])
+    for broken in (replace(ethanol, bonds=bonds), without(ethanol, 8), unbound):
+        assert grid_svg([broken]) != grid_svg([ethanol])
+        assert grid_svg([broken]).count("<path") > 5
+
+
+def test_pictures_of_valid_molecules_leave_hydrogens_out(build):
+    assert grid_svg([build("C1CCCCC1")]).count("bond-") == 6

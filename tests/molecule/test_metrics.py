@@ -1,0 +1,64 @@
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from unite_molecule.chemistry import assess
+from unite_molecule.metrics import score_table, versions
+
+
+@pytest.fixture
+def table(build, without):
+    """Two good copies, one that lacks a hydrogen and one in two pieces, beside two held-out ones."""
+    ethanol, pieces = build("CCO"), build("CCN.O")
+    pieces.coordinates[[3, -2, -1]] += 10
+    samples = [ethanol, ethanol, without(ethanol, 8), pieces]
+    return score_table(samples, [build("CCC"), build("CCN")], {"CCN"}, subset=2)
+
+
+def test_shares_are_of_all_samples(table):
+    row = table["samples"]
+    assert row["molecules"] == 4
+    assert row["molecule_stable"] == 0.75
+    assert row["atom_stable"] == pytest.approx(1 - 1 / (9 + 9 + 8 + 13))
+    assert row["adit_valid"] == 1.0
+    assert row["adit_valid_unique"] == 0.5
+    assert row["strict_valid"] == row["geometry_strict_valid"] == 0.5
+    assert row["strict_valid_unique"] == row["strict_valid_unique_novel"] == 0.25
+    assert row["unique_among_valid"] == 0.5
+
+
+def test_posebusters_judges_a_stated_subset(table):
+    # the first sample passes, the last is in two pieces
+    assert table["samples"]["posebusters_molecules"] == 2
+    assert table["samples"]["posebusters"] == 0.5
+
+
+def test_data_row_is_judged_alike(table):
+    row = table["data"]
+    assert list(table) == ["samples", "data"]
+    assert list(row) == list(table["samples"])
+    assert row["strict_valid"] == row["molecule_stable"] == row["edm_valid"] == 1.0
+    assert row["strict_valid_unique_novel"] == 0.5
+
+
+def test_versions_are_stamped():
+    assert {"rdkit", "posebusters", "torch"} <= set(versions())
+
+
+@pytest.mark.slow
+def test_real_qm9_reaches_its_known_ceiling(shared):
+    from unite_molecule.prepare import open_store
+
+    store = open_store("qm9")
+    rows = np.random.default_rng(0).choice(len(store), 1000, replace=False)
+    molecules = [store[int(row)] for row in rows]
+    started = time.monotonic()
+    row = score_table(molecules, molecules, set(), subset=10)["data"]
+    assert time.monotonic() - started < 60
+    assert 0.94 <= row["molecule_stable"] <= 0.965
+    assert 0.97 <= row["edm_valid"] <= 0.99
+    assert row["strict_valid"] > 0.99
+    assert row["posebusters"] >= 0.7
+    moved = [replace(m, coordinates=m.coordinates + np.float32(5.0)) for m in molecules[:10]]
+    assert [assess(m) for m in moved] == [assess(m) for m in molecules[:10]]
