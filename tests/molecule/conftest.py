@@ -27,6 +27,7 @@ def without() -> Callable[[Molecule, int], Molecule]:
     """The molecule without one of its atoms and the bonds of that atom."""
 
     def cut(molecule: Molecule, atom: int) -> Molecule:
+        atom %= len(molecule)
         kept = np.delete(np.arange(len(molecule)), atom)
         bonds = molecule.bonds[(molecule.bonds[:, :2] != atom).all(1)].copy()
         bonds[:, :2] -= bonds[:, :2] > atom

@@ -45,6 +45,11 @@ def test_distances_see_a_stretch(build):
 
 
 def test_element_distance_is_the_total_variation(build):
-    table = distances([build("C")], [build("[H][H]")])
-    assert table["element_distance"] == pytest.approx(0.2)
-    assert table["angle_distance"] == float("inf")
+    table = distances([build("C")], [build("O")])
+    assert table["element_distance"] == pytest.approx(1 / 3)
+
+
+def test_distance_of_what_is_missing_is_infinite(build):
+    ethanol = build("CCO")
+    unbound = replace(ethanol, bonds=ethanol.bonds[:0])
+    assert distances([unbound], [ethanol])["angle_distance"] == float("inf")

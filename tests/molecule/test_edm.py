@@ -31,19 +31,19 @@ def test_reach_is_symmetric():
 
 def test_ethanol_is_stable(build):
     ethanol = build("CCO")
-    bonded, stable = judge([ethanol])
-    assert stable[0].all()
-    assert {tuple(b) for b in bonded[0].bonds.tolist()} == {tuple(b) for b in ethanol.bonds.tolist()}
+    (bonded,), (stable,) = judge([ethanol])
+    assert stable.all()
+    assert sorted(bonded.bonds.tolist()) == sorted(ethanol.bonds.tolist())
 
 
 def test_missing_hydrogen_leaves_one_atom_unstable(build, without):
-    broken = without(build("CCO"), 8)
+    broken = without(build("CCO"), -1)
     _, stable = judge([broken])
     assert (~stable[0]).sum() == 1
 
 
 def test_verdicts_keep_the_order_of_molecules(build, without):
-    molecules = [build("CCO"), without(build("CCO"), 8), build("C"), build("C#N")]
+    molecules = [build("CCO"), without(build("CCO"), -1), build("C"), build("C#N")]
     _, stable = judge(molecules)
     assert [len(s) for s in stable] == [len(m) for m in molecules]
     assert [bool(s.all()) for s in stable] == [True, False, True, True]

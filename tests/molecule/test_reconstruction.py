@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from unite_molecule.geometry import random_rotations
-from unite_molecule.reconstruction import best_rmsd, compare, score_reconstruction
+from unite_molecule.reconstruction import best_rmsd, compare, hydrogens, score_reconstruction
 from unite_molecule.types import Molecule
 
 
@@ -37,26 +37,28 @@ def test_mirror_image_is_told_apart(build):
 def test_hydrogens_of_an_atom_are_exchangeable(build):
     ethanol = build("CCO")
     swapped = ethanol.coordinates.copy()
-    swapped[[3, 4]] = swapped[[4, 3]]
+    first, second = next(group for group in hydrogens(ethanol).values() if len(group) == 2)
+    swapped[[first, second]] = swapped[[second, first]]
     assert best_rmsd(ethanol, swapped) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_hydrogens_of_different_atoms_are_not(build):
     ethanol = build("CCO")
     swapped = ethanol.coordinates.copy()
-    swapped[[3, 8]] = swapped[[8, 3]]
+    first, second, _ = (group[0] for group in hydrogens(ethanol).values())
+    swapped[[first, second]] = swapped[[second, first]]
     assert best_rmsd(ethanol, swapped) > 0.5
 
 
 def test_symmetric_heavy_atoms_are_exchangeable(build):
     fluoropropane = build("CC(F)C")
     swapped = fluoropropane.coordinates.copy()
-    swapped[[0, 3]] = swapped[[3, 0]]
-    swapped[[4, 5, 6, 8, 9, 10]] = swapped[[8, 9, 10, 4, 5, 6]]
+    first, second = ([c, *h] for c, h in hydrogens(fluoropropane).items() if len(h) == 3)
+    swapped[first + second] = swapped[second + first]
     assert best_rmsd(fluoropropane, swapped) == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("smiles", ["O", "C", "[H][H]", "C#N"])
+@pytest.mark.parametrize("smiles", ["O", "C", "C#N"])
 def test_small_molecules_have_an_rmsd(build, smiles):
     molecule = build(smiles)
     assert best_rmsd(molecule, moved(molecule).coordinates) == pytest.approx(0.0, abs=1e-5)
@@ -65,7 +67,7 @@ def test_small_molecules_have_an_rmsd(build, smiles):
 def test_wrong_element_is_seen(build):
     ethanol = build("CCO")
     elements = ethanol.elements.copy()
-    elements[2] = 7
+    elements[elements == 8] = 7
     result = compare(ethanol, replace(ethanol, elements=elements))
     assert not result.elements
     assert not result.match
@@ -73,6 +75,6 @@ def test_wrong_element_is_seen(build):
 
 def test_lost_hydrogen_leaves_no_rmsd(build, without):
     ethanol = build("CCO")
-    table = score_reconstruction([ethanol], [without(ethanol, 8)])
+    table = score_reconstruction([ethanol], [without(ethanol, -1)])
     assert table["elements_exact"] == table["found"] == table["match"] == 0.0
     assert table["rmsd"] is None

@@ -23,7 +23,7 @@ class Loads(HTMLParser):
 
 @pytest.fixture
 def page(build, without, tmp_path) -> str:
-    ethanol, broken = build("CCO"), without(build("CCO"), 8)
+    ethanol, broken = build("CCO"), without(build("CCO"), -1)
     write_report(
         tmp_path / "report.html",
         title="A <run>",

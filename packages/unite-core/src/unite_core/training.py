@@ -20,6 +20,7 @@ from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
 from unite_core.ema import averaged
 from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
 from unite_core.interruption import EXIT_CODE, StopRequest, exclusive, stop_on_signal
+from unite_core.layers import compile_blocks
 from unite_core.modality import Dataset
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
 from unite_core.run_log import RunLog
@@ -52,7 +53,7 @@ class Trainer:
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
         if config.compile:
-            objective.compile()
+            compile_blocks(objective)
         self.objective: nn.Module = self.accelerator.prepare(objective)
         self.model = objective.get_submodule("model")
         self.optimizers = make_optimizers(self.model, optimizer)

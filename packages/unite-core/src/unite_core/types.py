@@ -83,17 +83,19 @@ class Layout:
     `sizes` [b] counts latents; `condition` is the modality's own (class labels, properties) and is
     read by its condition embedding alone; None means unconditional. `context` is handed to `finish`
     with generated latents, as the tokenizer's is with reconstructed ones. Both are indexed by rows.
+    `length` pads beyond the largest size, so that shapes repeat and compiled graphs are reused.
     """
 
     sizes: Tensor
     condition: Any = None
     context: Any = None
+    length: int | None = None
 
     @property
     def mask(self) -> Tensor:
-        """Real latents [b, max size]."""
-        longest = int(self.sizes.max())
-        return torch.arange(longest, device=self.sizes.device) < self.sizes[:, None]
+        """Real latents [b, n], n being `length` or the largest size."""
+        n = int(self.sizes.max()) if self.length is None else self.length
+        return torch.arange(n, device=self.sizes.device) < self.sizes[:, None]
 
 
 @dataclass(frozen=True)

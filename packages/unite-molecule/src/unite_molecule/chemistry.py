@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from rdkit import Chem, rdBase
 
-from unite_molecule.conversion import to_rdkit
+from unite_molecule.conversion import sanitised, to_rdkit
 from unite_molecule.types import Molecule
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`whole`: sanitisation passes. `strict`: and it is one closed-shell piece, no hydrogen missing.
+    """`whole`: sanitisation passes. `strict`: and it is one closed-shell piece without gaps.
 
     `smiles` names the largest fragment, with hydrogens added where it lacks some; None where even
     the fragment fails.
@@ -24,13 +24,8 @@ class Verdict:
 INVALID = Verdict(whole=False, strict=False, smiles=None)
 
 
-def sanitised(mol: Chem.Mol) -> bool:
-    """Sanitises in place; whether that passed."""
-    return bool(Chem.SanitizeMol(mol, catchErrors=True) == Chem.SanitizeFlags.SANITIZE_NONE)
-
-
 def complete(mol: Chem.Mol) -> bool:
-    """Whether no atom of a sanitised molecule has a radical electron or a hydrogen left implicit."""
+    """Whether no atom of a sanitised molecule has a radical electron or an implicit hydrogen."""
     return all(
         atom.GetNumRadicalElectrons() == 0 and atom.GetTotalNumHs() == 0 for atom in mol.GetAtoms()
     )
@@ -48,30 +43,32 @@ def saturated(mol: Chem.Mol) -> Chem.Mol:
 
 def canonical_smiles(mol: Chem.Mol) -> str:
     """Canonical SMILES of a sanitised molecule without hydrogens and stereo marks."""
-    bare = Chem.RemoveHs(saturated(mol), sanitize=False)
-    return str(Chem.MolToSmiles(bare, isomericSmiles=False))
+    with rdBase.BlockLogs():
+        return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))
 
 
 def assess(molecule: Molecule) -> Verdict:
     """The verdict on a molecule by its bonds and charges."""
     if len(molecule) == 0:
         return INVALID
-    with rdBase.BlockLogs():
-        mol = to_rdkit(molecule)
-        fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)
-        largest = max(fragments, key=Chem.Mol.GetNumAtoms)
-        if not sanitised(largest):
-            return INVALID
-        whole = len(fragments) == 1 or sanitised(mol)
-        strict = len(fragments) == 1 and complete(largest)
-        return Verdict(whole, strict, canonical_smiles(largest))
+    mol = to_rdkit(molecule)
+    fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)
+    largest = sanitised(max(fragments, key=Chem.Mol.GetNumAtoms))
+    if largest is None:
+        return INVALID
+    one = len(fragments) == 1
+    return Verdict(
+        whole=one or sanitised(mol) is not None,
+        strict=one and complete(largest),
+        smiles=canonical_smiles(saturated(largest)),
+    )
 
 
 def inchi(molecule: Molecule) -> str | None:
     """InChI with the stereochemistry of the coordinates; None where there is none."""
+    mol = sanitised(to_rdkit(molecule))
+    if mol is None:
+        return None
     with rdBase.BlockLogs():
-        mol = to_rdkit(molecule)
-        if not sanitised(mol):
-            return None
         Chem.AssignStereochemistryFrom3D(mol)
-        return Chem.MolToInchi(mol) or None
+        return Chem.MolToInchi(mol) or None  # type: ignore[no-untyped-call]

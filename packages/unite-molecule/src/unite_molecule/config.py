@@ -36,6 +36,7 @@ class MoleculeConfig(Section):
     """`source` is "qm9", "qm9-hub", "qm9-pyg", or a folder or file of SDF or XYZ.
 
     `layout` gives a latent to each heavy atom (its hydrogens inside it) or to each atom.
+    `multiple` pads the tokens of a batch to a multiple of it: few shapes suit `training.compile`.
     `limit` trains on so many molecules of the split only.
     """
 
@@ -45,6 +46,7 @@ class MoleculeConfig(Section):
     frame: FrameConfig = FrameConfig()
     decoder: MoleculeDecoderConfig = MoleculeDecoderConfig()
     loss: LossWeights = LossWeights()
+    multiple: PositiveInt = 1
     limit: PositiveInt | None = None
 
 

@@ -1,13 +1,17 @@
 """Between Molecule and RDKit's Mol."""
 
+from dataclasses import replace
+
 import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Geometry import Point3D
 
-from unite_molecule.template import Rejected, canonical_order, reorder
+from unite_molecule.template import Rejected, canonical_order, reorder, walk
 from unite_molecule.types import Molecule
 
 ORDERS = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+
+NOT_NUMBERS = "coordinates that are not numbers"
 
 
 def to_rdkit(molecule: Molecule) -> Chem.Mol:
@@ -48,6 +52,7 @@ def flat_smiles(mol: Chem.Mol) -> str:
 def kekulised(mol: Chem.Mol) -> Chem.Mol:
     """A copy with single, double and triple bonds only, or Rejected."""
     copy = Chem.Mol(mol)
+    copy.UpdatePropertyCache(strict=False)
     try:
         with rdBase.BlockLogs():
             Chem.Kekulize(copy, clearAromaticFlags=True)
@@ -65,7 +70,8 @@ def arrays(mol: Chem.Mol) -> Molecule:
         order = bond.GetBondTypeAsDouble()
         if order not in ORDERS:
             raise Rejected("bond that is not single, double or triple")
-        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(order)))
+        first, second = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
+        bonds.append((first, second, int(order)))
     molecule = Molecule(
         elements=np.array([a.GetAtomicNum() for a in mol.GetAtoms()], dtype=np.uint8),
         coordinates=mol.GetConformer().GetPositions().astype(np.float32),
@@ -83,25 +89,26 @@ def check(molecule: Molecule) -> None:
     if (molecule.elements == 0).any():
         raise Rejected("unknown element")
     if not np.isfinite(molecule.coordinates).all():
-        raise Rejected("coordinates that are not numbers")
+        raise Rejected(NOT_NUMBERS)
     if len(molecule) == 1:
         raise Rejected("single atom")
+
+
+def canonical(mol: Chem.Mol, molecule: Molecule) -> Molecule:
+    """The molecule in the order of its canonical SMILES, with it. `mol` is the same, sanitised."""
+    ranks = np.arange(len(molecule))
+    with rdBase.BlockLogs():
+        smiles, ranks[molecule.elements != 1] = walk(Chem.RemoveAllHs(mol))
+    order = canonical_order(molecule.elements, molecule.bonds, ranks)
+    return replace(reorder(molecule, order), smiles=smiles)
 
 
 def from_rdkit(mol: Chem.Mol) -> Molecule:
     """The molecule kekulised and in canonical order, or Rejected.
 
-    Hydrogens must be explicit. A molecule that RDKit cannot sanitise is kept, without SMILES.
+    Hydrogens must be explicit. A molecule that RDKit cannot sanitise is kept in its own order and
+    without SMILES.
     """
     molecule = arrays(kekulised(mol))
     clean = sanitised(mol)
-    ranked = to_rdkit(molecule) if clean is None else clean
-    if clean is None:
-        Chem.FastFindRings(ranked)
-    ranks = np.array(Chem.CanonicalRankAtoms(ranked))
-    ordered = reorder(molecule, canonical_order(molecule.elements, molecule.bonds, ranks))
-    if clean is None:
-        return ordered
-    return Molecule(
-        ordered.elements, ordered.coordinates, ordered.charges, ordered.bonds, flat_smiles(clean)
-    )
+    return molecule if clean is None else canonical(clean, molecule)

@@ -54,11 +54,14 @@ def token_counts(store: MoleculeStore, rows: np.ndarray, parents: Parents) -> np
 
 
 class MoleculeDataset(Dataset):
-    """Rows of a store in one layout."""
+    """Rows of a store in one layout, in batches of a `multiple` of tokens."""
 
-    def __init__(self, store: MoleculeStore, rows: np.ndarray, layout: str) -> None:
+    def __init__(
+        self, store: MoleculeStore, rows: np.ndarray, layout: str, multiple: int
+    ) -> None:
         self.store = store
         self.rows = rows
+        self.multiple = multiple
         self.parents = PARENTS[layout]
         self.sizes = token_counts(store, rows, self.parents)
 
@@ -68,4 +71,4 @@ class MoleculeDataset(Dataset):
     def batch(self, indices: np.ndarray, seed: int | None) -> MoleculeBatch:
         """Molecules are not augmented here: the tokenizer chooses the frame."""
         atoms = gather(self.store, self.rows[indices])
-        return fold(atoms, self.parents(atoms))
+        return fold(atoms, self.parents(atoms), self.multiple)

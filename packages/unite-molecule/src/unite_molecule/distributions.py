@@ -26,7 +26,7 @@ class Graph:
         within = np.arange(counts.sum()) - first
         ends = self.edges[np.repeat(self.starts[paths[:, -1]], counts) + within, 1]
         longer = np.column_stack([np.repeat(paths, counts, axis=0), ends])
-        return longer[longer[:, -1] != longer[:, -3]]
+        return np.asarray(longer[longer[:, -1] != longer[:, -3]])
 
 
 def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

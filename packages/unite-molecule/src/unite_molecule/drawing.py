@@ -7,8 +7,8 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
-from unite_molecule.chemistry import assess, sanitised
-from unite_molecule.conversion import to_rdkit
+from unite_molecule.chemistry import assess, canonical_smiles
+from unite_molecule.conversion import sanitised, to_rdkit
 from unite_molecule.types import Molecule
 
 COLUMNS = 5
@@ -18,20 +18,19 @@ CELL = 220
 
 def flattened(molecule: Molecule) -> tuple[Chem.Mol, str]:
     """What to draw, and its legend: sanitised and without hydrogens where that is possible."""
+    mol = to_rdkit(molecule)
+    clean = sanitised(mol) if assess(molecule).strict else None
     with rdBase.BlockLogs():
-        mol, trial = to_rdkit(molecule), to_rdkit(molecule)
-        valid = assess(molecule).strict and sanitised(trial)
-        drawn = Chem.RemoveHs(trial) if valid else mol
-        drawn.UpdatePropertyCache(strict=False)
+        drawn = mol if clean is None else Chem.RemoveHs(clean)
         Chem.FastFindRings(drawn)
         rdDepictor.Compute2DCoords(drawn)
-        return drawn, Chem.MolToSmiles(drawn) if valid else "invalid"
+    return drawn, "invalid" if clean is None else canonical_smiles(clean)
 
 
 def draw(canvas: rdMolDraw2D.MolDraw2D, samples: Sequence[Molecule]) -> None:
     """Draws onto a canvas of the right size."""
     drawings = [flattened(molecule) for molecule in samples]
-    canvas.drawOptions().prepareMolsBeforeDrawing = False
+    canvas.drawOptions().prepareMolsBeforeDrawing = False  # type: ignore[assignment]
     with rdBase.BlockLogs():
         canvas.DrawMolecules([m for m, _ in drawings], legends=[legend for _, legend in drawings])
     canvas.FinishDrawing()

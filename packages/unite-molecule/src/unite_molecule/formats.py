@@ -40,7 +40,8 @@ def by_ending(path: Path, known: dict[str, Choice]) -> Choice:
 def stream(path: Path, rejected: Counter[str]) -> Iterator[Molecule]:
     """The molecules of an SDF or XYZ file one by one; bad records are counted in `rejected`.
 
-    SDF molecules come in canonical order, XYZ ones in their own and without bonds (see bonds.perceive).
+    SDF molecules come in canonical order, XYZ ones in their own and without bonds, which
+    `bonds.perceive` finds.
     """
     reader = by_ending(path, READERS)
     try:

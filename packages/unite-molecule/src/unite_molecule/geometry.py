@@ -16,7 +16,8 @@ def random_rotations(
     """Rotations drawn uniformly (Haar): a normal quaternion points uniformly on the 3-sphere."""
     quaternions = torch.randn(count, 4, dtype=torch.float64, generator=generator)
     unit = quaternions / quaternions.norm(dim=-1, keepdim=True)
-    return o3.quaternion_to_matrix(unit).to(torch.get_default_dtype())
+    rotations: Tensor = o3.quaternion_to_matrix(unit)
+    return rotations.to(torch.get_default_dtype())
 
 
 def directed(

@@ -90,13 +90,16 @@ def rank_within(groups: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def fold(atoms: Atoms, parents: np.ndarray) -> MoleculeBatch:
-    """Tokens of each molecule in atom order, with the atoms that have a parent inside its token."""
+def fold(atoms: Atoms, parents: np.ndarray, multiple: int = 1) -> MoleculeBatch:
+    """Tokens of each molecule in atom order, with the atoms that have a parent inside its token.
+
+    The number of tokens is padded to a `multiple`.
+    """
     own = np.flatnonzero(parents < 0)
     inner = np.flatnonzero(parents >= 0)
     row, slot = atoms.molecule, np.zeros(len(parents), dtype=np.int64)
     slot[own] = rank_within(row[own])
-    b, n = int(row.max()) + 1, int(slot.max()) + 1
+    b, n = int(row.max()) + 1, -(-(int(slot.max()) + 1) // multiple) * multiple
     grid = np.zeros((b, n), dtype=np.int64)
     elements, charges, hydrogens = grid.copy(), grid.copy(), grid.copy()
     coordinates = np.zeros((b, n, 3), dtype=np.float32)

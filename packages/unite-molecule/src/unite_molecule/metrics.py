@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unite_molecule import edm, plausibility
+from unite_molecule import edm
 from unite_molecule.chemistry import Verdict, assess
 from unite_molecule.distributions import distances
 from unite_molecule.reconstruction import score_reconstruction
@@ -60,8 +60,11 @@ def plausible(
     molecules: Sequence[Molecule], verdicts: Sequence[Verdict], subset: int
 ) -> dict[str, float]:
     """Share of an evenly spaced subset that is strictly valid and passes all of PoseBusters."""
+    # here, since PoseBusters takes a second to import
+    from unite_molecule.plausibility import passes
+
     chosen = np.unique(np.linspace(0, len(molecules) - 1, subset).astype(int))
-    passed = plausibility.passes([molecules[i] for i in chosen if verdicts[i].strict])
+    passed = passes([molecules[i] for i in chosen if verdicts[i].strict])
     return {"posebusters": passed / len(chosen), "posebusters_molecules": len(chosen)}
 
 

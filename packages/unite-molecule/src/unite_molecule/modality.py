@@ -72,7 +72,8 @@ class MoleculeModality(Modality):
         }
 
     def registers(self) -> int:
-        return max(self.histogram)
+        largest, multiple = max(self.histogram), self.config.multiple
+        return -(-largest // multiple) * multiple
 
     def tokenizer(self, width: int) -> FramedAtoms:
         return TOKENIZERS[self.config.frame.kind](width)
@@ -93,7 +94,7 @@ class MoleculeModality(Modality):
         return open_dataset(self.config, split)
 
     def layout(self, batch: MoleculeBatch) -> Layout:
-        return Layout(sizes=batch.mask.sum(1))
+        return Layout(sizes=batch.mask.sum(1), length=batch.mask.shape[1])
 
     def sample_layout(
         self, count: int, rng: np.random.Generator, options: BaseModel | None
@@ -114,9 +115,9 @@ class MoleculeModality(Modality):
             raise ConfigurationError(
                 "--heavy-atoms needs a model with a latent per heavy atom; this one has one per atom"
             )
-        if heavy_atoms > self.registers():
+        if heavy_atoms > max(self.histogram):
             raise ConfigurationError(
-                f"--heavy-atoms {heavy_atoms}: this model was trained on up to {self.registers()}"
+                f"--heavy-atoms {heavy_atoms}: this model was trained on up to {max(self.histogram)}"
             )
         return heavy_atoms
 
@@ -194,4 +195,4 @@ def open_dataset(config: MoleculeConfig, split: str) -> MoleculeDataset:
         rows = rows[: config.limit]
     if len(rows) == 0:
         raise DataError(f"the {split} split of {config.source!r} has no molecule")
-    return MoleculeDataset(store, rows, config.layout)
+    return MoleculeDataset(store, rows, config.layout, config.multiple)

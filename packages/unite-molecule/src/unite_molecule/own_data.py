@@ -46,7 +46,7 @@ def chunks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
 
 
 def read_files(files: list[Path]) -> tuple[Packed, Counter[str]]:
-    """All usable molecules of some files with bonds, and how many were rejected for which reason."""
+    """The usable molecules of some files, with bonds, and how many were rejected and why."""
     rejected: Counter[str] = Counter()
     parts: list[Packed] = []
     kept = 0

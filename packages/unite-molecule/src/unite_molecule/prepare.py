@@ -118,8 +118,8 @@ def prepared(source: str) -> Path:
 def prepare(source: str) -> Report:
     """Builds the cache of a source where it is missing, and says what was kept and rejected.
 
-    `source` is "qm9", "qm9-hub", "qm9-pyg", or a folder or file of SDF or XYZ. DataError where there
-    is nothing to use, StorageError where the cache cannot be written.
+    `source` is "qm9", "qm9-hub", "qm9-pyg", or a folder or file of SDF or XYZ. DataError where
+    there is nothing to use, StorageError where the cache cannot be written.
     """
     return Report(**json.loads((prepared(source) / REPORT).read_text()))
 

@@ -27,9 +27,9 @@ def formal_charges(data: Data) -> np.ndarray:
 def from_pyg(data: Data) -> Molecule:
     """A molecule in canonical order.
 
-    Reads z [n], pos [n, 3] in angstrom, edge_index [2, e], edge_attr [e, 4] (single, double, triple,
-    aromatic) and, where there is one, formal_charge [n]. DataError where a field is missing or the
-    molecule is unusable.
+    Reads z [n], pos [n, 3] in angstrom, edge_index [2, e], edge_attr [e, 4] (single, double,
+    triple, aromatic) and, where there is one, formal_charge [n]. DataError where a field is missing
+    or the molecule is unusable.
     """
     missing = [name for name in ("z", "pos", "edge_index", "edge_attr") if name not in data]
     if missing:

@@ -73,7 +73,9 @@ def read_records(folder: Path) -> Records:
     """The tables of `folder`, by Index."""
     paths = sorted(folder.glob("qm9_part*.csv"))
     if not paths:
-        raise DataError(f"no qm9_part*.csv in {folder}: pip install --force-reinstall qm9pack==1.0.3")
+        raise DataError(
+            f"no qm9_part*.csv in {folder}: pip install --force-reinstall qm9pack==1.0.3"
+        )
     wanted = csv.ConvertOptions(include_columns=COLUMNS)
     table = pa.concat_tables([csv.read_csv(path, convert_options=wanted) for path in paths])
     table = table.sort_by("Index")
@@ -102,7 +104,7 @@ def flat_list(column: pa.ChunkedArray) -> str:
 
 
 def read_coordinates(column: pa.ChunkedArray, counts: np.ndarray) -> np.ndarray:
-    """Numbers of "[[x,y,z],...]" texts [A, 3]; small ones are in Mathematica's notation, 8.4*^-6."""
+    """Numbers of "[[x,y,z],...]" texts [A, 3], in Mathematica's notation: 8.4*^-6."""
     commas = pc.count_substring(column, ",").to_numpy()
     if not np.array_equal(commas + 1, 3 * counts):
         row = int(np.flatnonzero(commas + 1 != 3 * counts)[0])

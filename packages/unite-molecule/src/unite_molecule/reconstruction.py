@@ -21,7 +21,7 @@ HALF = 0.5
 """RMSD below which a reconstruction with the right elements counts as found again, angstrom."""
 
 TOLERANCE = 0.1
-"""How much nearer than the reconstruction its mirror image must be to count as mirrored, angstrom."""
+"""How much nearer its mirror image must be for a reconstruction to count as mirrored, angstrom."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,14 @@ def heavy_symmetries(molecule: Molecule) -> list[np.ndarray]:
 
 
 def symmetries(molecule: Molecule) -> Iterator[np.ndarray]:
-    """Permutations of all atoms by the symmetries of the heavy ones; hydrogens follow their parent."""
+    """Permutations of all atoms by the heavy ones' symmetries; hydrogens follow their parent."""
     groups = hydrogens(molecule)
     heavy = np.flatnonzero(molecule.elements != 1)
     for images in heavy_symmetries(molecule):
         order = np.arange(len(molecule))
         order[heavy] = images
-        pairs = [(groups.get(a, []), groups.get(b, [])) for a, b in zip(heavy, images, strict=True)]
+        matched = zip(heavy.tolist(), images.tolist(), strict=True)
+        pairs = [(groups.get(a, []), groups.get(b, [])) for a, b in matched]
         if all(len(here) == len(there) for here, there in pairs):
             for here, there in pairs:
                 order[here] = there
@@ -119,7 +120,7 @@ def compare(original: Molecule, reconstruction: Molecule) -> Comparison:
     return Comparison(elements, match, rmsd, mirrored=other < rmsd - TOLERANCE)
 
 
-def mean(values: list[float]) -> float | None:
+def mean(values: Sequence[float]) -> float | None:
     """Mean, or None of nothing."""
     return float(np.mean(values)) if values else None
 
@@ -131,7 +132,7 @@ def score_reconstruction(
 
     Atoms correspond by order, hydrogens of one atom by the best assignment, symmetric heavy atoms
     by up to SYMMETRIES automorphisms. `match` compares InChI with stereochemistry; `found` asks for
-    the right elements and an RMSD under 0.5 A; `mirrored` are nearer to the original's mirror image.
+    the right elements and an RMSD under 0.5 A; `mirrored` ones fit the mirror image better.
     """
     pairs = [compare(a, b) for a, b in zip(originals, reconstructions, strict=True)]
     close = [p.elements and p.rmsd is not None and p.rmsd < HALF for p in pairs]

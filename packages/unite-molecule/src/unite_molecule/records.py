@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from rdkit import Chem, rdBase
 
-from unite_molecule.conversion import check, from_rdkit
+from unite_molecule.conversion import NOT_NUMBERS, check, from_rdkit
 from unite_molecule.template import PERIODIC, Rejected
 from unite_molecule.types import Molecule
 
@@ -31,12 +31,16 @@ def sdf_records(lines: Iterable[str]) -> Iterator[list[str] | None]:
         yield record if len(record) <= LONGEST_RECORD else None
 
 
-def strange_element(record: list[str]) -> bool:
-    """Whether an atom line of a V2000 record names no element."""
+def fault(record: list[str]) -> str:
+    """Why RDKit could not read a record, as far as a V2000 record's atom lines tell."""
     count = record[3][:3].strip() if len(record) > 3 else ""
-    atoms = record[4 : 4 + int(count)] if count.isdigit() else []
+    atoms = record[4 : 4 + int(count)] if count.isdecimal() else []
     symbols = [line[31:34].strip() for line in atoms]
-    return any(symbol.isalpha() and symbol not in NUMBERS for symbol in symbols)
+    if any(symbol.isalpha() and symbol not in NUMBERS for symbol in symbols):
+        return "unknown element"
+    if any(word in line[:30].lower() for line in atoms for word in ("nan", "inf")):
+        return NOT_NUMBERS
+    return GARBAGE
 
 
 def read_record(record: list[str] | None) -> Molecule:
@@ -46,8 +50,11 @@ def read_record(record: list[str] | None) -> Molecule:
     with rdBase.BlockLogs():
         mol = Chem.MolFromMolBlock("".join(record), sanitize=False, removeHs=False)
     if mol is None:
-        raise Rejected("unknown element" if strange_element(record) else GARBAGE)
-    return from_rdkit(mol)
+        raise Rejected(fault(record))
+    try:
+        return from_rdkit(mol)
+    except RuntimeError as error:  # RDKit's own checks, on a record with query atoms or the like
+        raise Rejected(GARBAGE) from error
 
 
 def read_sdf(lines: Iterable[str], rejected: Counter[str]) -> Iterator[Molecule]:
@@ -84,7 +91,7 @@ class Lines:
 
 
 def read_frame(lines: Lines, count: int) -> Molecule:
-    """The frame after a header that claims `count` atoms, or Rejected. Nothing is allocated by it."""
+    """The frame after a header of `count` atoms, or Rejected; the claim allocates nothing."""
     lines.take()
     symbols, coordinates = [], []
     while lines.next is not None and (atom := atom_line(lines.next)):

@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rdkit import Chem
 
+from unite_molecule.conversion import to_rdkit
 from unite_molecule.curves import curves_svg
 from unite_molecule.drawing import grid_svg
-from unite_molecule.conversion import to_rdkit
 from unite_molecule.types import Molecule
 
 Table = Mapping[str, Mapping[str, Any]]

@@ -20,7 +20,7 @@ OWN_TRAIN, OWN_VALIDATION = 0.8, 0.9
 
 
 def published_split(name: str, gdb9: np.ndarray) -> np.ndarray:
-    """Membership by GDB-9 number: 0, 1, 2 (train, validation, test), ABSENT for numbers not in `gdb9`.
+    """Membership by GDB-9 number: 0, 1, 2 (train, validation, test) or, not in `gdb9`, ABSENT.
 
     EDM permutes QM9's 130,831 molecules, ordered by number, with numpy's legacy generator, seed 0.
     ADiT publishes sizes but no indices (its shuffle depends on the process): here its sizes follow
@@ -44,12 +44,14 @@ def spread(numbers: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x = x ^ (x >> np.uint64(31))
-    return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+    hashed: np.ndarray = (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return hashed
 
 
 def shuffled(rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Rows in a fixed random order, so that the first few are a fair sample."""
-    return rows[np.argsort(spread(numbers[rows]), kind="stable")]
+    ordered: np.ndarray = rows[np.argsort(spread(numbers[rows]), kind="stable")]
+    return ordered
 
 
 def check_split(split: str) -> None:
@@ -73,7 +75,7 @@ def own_numbers(store: MoleculeStore) -> np.ndarray:
 
     Conformers of one molecule thereby share a split.
     """
-    numbers = store.index.astype(np.uint64)
+    numbers: np.ndarray = store.index.astype(np.uint64)
     for row in range(len(store)):
         smiles = store.smiles(row)
         if smiles:
@@ -87,6 +89,6 @@ def own_rows(store: MoleculeStore, split: str) -> np.ndarray:
     check_split(split)
     numbers = own_numbers(store)
     member = np.digitize(spread(numbers), [OWN_TRAIN, OWN_VALIDATION])
-    rows = np.flatnonzero(member == SPLITS.index(split))
+    rows: np.ndarray = np.flatnonzero(member == SPLITS.index(split))
     # the place decides the order: conformers of one molecule should not stand together
     return shuffled(rows, store.index)

@@ -115,14 +115,15 @@ class MoleculeStore:
 
     def offsets(self, name: str) -> np.ndarray:
         """Where each molecule's values start [N + 1]."""
-        return self.column(name).offsets.to_numpy().astype(np.int64)
+        starts: np.ndarray = self.column(name).offsets.to_numpy().astype(np.int64)
+        return starts
 
     def flat(self, name: str) -> np.ndarray:
         """The values of all molecules, [V] or [V, 3], uncopied."""
         values = self.column(name).values
-        if pa.types.is_fixed_size_list(values.type):
-            return values.values.to_numpy().reshape(-1, values.type.list_size)
-        return values.to_numpy()
+        nested = pa.types.is_fixed_size_list(values.type)
+        flat: np.ndarray = values.values.to_numpy() if nested else values.to_numpy()
+        return flat.reshape(-1, 3) if nested else flat
 
     def __len__(self) -> int:
         return len(self.index)
@@ -138,7 +139,8 @@ class MoleculeStore:
 
     def properties(self, name: str) -> np.ndarray:
         """One property of every molecule [N] float64, in the source's unit."""
-        return self.column(name).to_numpy()
+        values: np.ndarray = self.column(name).to_numpy()
+        return values
 
     def __getitem__(self, row: int) -> Molecule:
         atoms = slice(self.atom_offsets[row], self.atom_offsets[row + 1])

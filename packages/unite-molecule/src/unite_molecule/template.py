@@ -18,8 +18,22 @@ class Rejected(Exception):
     """Why a molecule cannot be used; the message is the reason's name in the report."""
 
 
+def walk(mol: Chem.Mol) -> tuple[str, np.ndarray]:
+    """Canonical SMILES without stereo, and each atom's place in it [n].
+
+    Neighbours in a SMILES are mostly bonded, which RDKit's bare canonical ranks do not give.
+    """
+    smiles = Chem.MolToSmiles(mol, isomericSmiles=False)
+    order = list(
+        mol.GetPropsAsDict(includePrivate=True, includeComputed=True)["_smilesAtomOutputOrder"]
+    )
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return smiles, places
+
+
 def canonical_order(elements: np.ndarray, bonds: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Atoms [n] with the heavy ones by rank first, then hydrogens by their parent's place.
+    """Atoms [n]: the heavy ones by rank first, then hydrogens by their parent's place.
 
     A hydrogen without a heavy neighbour comes last, by its own rank.
     """
@@ -91,17 +105,24 @@ def parents(elements: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, 
     return hydrogens, nearest
 
 
-def read_template(smiles: str) -> tuple[Chem.Mol, np.ndarray]:
-    """The SMILES with kekulised bonds, and these bonds [m, 3]."""
+def read_template(smiles: str) -> Chem.Mol:
+    """The SMILES without stereo, or Rejected."""
     template = Chem.MolFromSmiles(smiles)
     if template is None:
         raise Rejected("SMILES that RDKit cannot read")
-    Chem.Kekulize(template, clearAromaticFlags=True)
+    Chem.RemoveStereochemistry(template)
+    return template
+
+
+def kekulised_bonds(mol: Chem.Mol) -> np.ndarray:
+    """Atom, atom and order (1, 2 or 3) of each bond [m, 3]."""
+    copy = Chem.Mol(mol)
+    Chem.Kekulize(copy, clearAromaticFlags=True)
     bonds = [
         (b.GetBeginAtomIdx(), b.GetEndAtomIdx(), int(b.GetBondTypeAsDouble()))
-        for b in template.GetBonds()
+        for b in copy.GetBonds()
     ]
-    return template, np.array(bonds, dtype=np.int64).reshape(-1, 3)
+    return np.array(bonds, dtype=np.int64).reshape(-1, 3)
 
 
 def best_match(
@@ -128,10 +149,11 @@ def best_match(
 def from_template(smiles: str, elements: np.ndarray, coordinates: np.ndarray) -> Molecule:
     """The molecule in canonical order with the SMILES's bond orders and charges, or Rejected.
 
-    elements [n] atomic numbers with every hydrogen, coordinates [n, 3] in angstrom. The heavy atoms'
-    graph of the geometry, hydrogen counts included, must equal the SMILES's.
+    elements [n] atomic numbers with every hydrogen, coordinates [n, 3] in angstrom. The geometry's
+    graph of heavy atoms, hydrogen counts included, must equal the SMILES's.
     """
-    template, bonds = read_template(smiles)
+    template = read_template(smiles)
+    bonds = kekulised_bonds(template)
     hydrogens, holders = parents(elements, coordinates)
     heavy = np.flatnonzero(elements != 1)
     if len(heavy) != template.GetNumAtoms():
@@ -143,7 +165,7 @@ def from_template(smiles: str, elements: np.ndarray, coordinates: np.ndarray) ->
     charges = np.zeros(len(elements), dtype=np.int8)
     charges[match] = [atom.GetFormalCharge() for atom in template.GetAtoms()]
     ranks = np.arange(len(elements))
-    ranks[match] = list(Chem.CanonicalRankAtoms(template))
+    canonical, ranks[match] = walk(template)
     own = np.column_stack([match[bonds[:, :2]].reshape(-1, 2), bonds[:, 2]])
     to_hydrogens = np.column_stack([holders, hydrogens, np.ones_like(hydrogens)])
     molecule = Molecule(
@@ -151,6 +173,6 @@ def from_template(smiles: str, elements: np.ndarray, coordinates: np.ndarray) ->
         coordinates=coordinates.astype(np.float32),
         charges=charges,
         bonds=np.concatenate([own, to_hydrogens]).astype(np.int16),
-        smiles=Chem.CanonSmiles(smiles, useChiral=0),
+        smiles=canonical,
     )
     return reorder(molecule, canonical_order(molecule.elements, molecule.bonds, ranks))
