@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,6 +72,20 @@ class Dataset(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Story:
+    """What a run came to: all that its report shows."""
+
+    title: str
+    command: str
+    scores: dict[str, dict[str, Any]]  # row -> metric -> value
+    reconstruction: dict[str, dict[str, Any]]
+    samples: list[Any]
+    pairs: list[tuple[Any, Any]]  # originals with their reconstructions
+    log: list[dict[str, float]]
+    versions: dict[str, str]
+
+
 class Modality(ABC):
     """One kind of data. Built from its config and the statistics of its training data.
 
@@ -132,20 +147,57 @@ class Modality(ABC):
     def originals(self, batch: Any) -> list[Any]:
         """The batch in the user's form, to compare reconstructions with."""
 
+    @classmethod
     @abstractmethod
-    def write(self, samples: Sequence[Any], path: Path) -> None:
+    def prepare(cls, source: str) -> str:
+        """Makes a source of data ready for training, and says what was kept and what rejected."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, path: Path) -> tuple[list[Any], Mapping[str, int]]:
+        """Samples of a file, and how many records were rejected for which reason."""
+
+    @abstractmethod
+    def accept(self, samples: Sequence[Any]) -> tuple[list[Any], Mapping[str, int]]:
+        """The samples that this model can take, and how many it cannot take for which reason."""
+
+    @abstractmethod
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        """Accepted samples as a batch."""
+
+    @classmethod
+    @abstractmethod
+    def write(cls, samples: Sequence[Any], path: Path) -> None:
         """Save samples; the format follows the file's ending. ConfigurationError, StorageError."""
 
+    @classmethod
     @abstractmethod
-    def score(self, samples: Sequence[Any], reference: str | None) -> dict[str, dict[str, Any]]:
-        """Quality of samples: row name -> metric -> value. A row "data" scores the data itself."""
+    def score(
+        cls, config: BaseModel, samples: Sequence[Any], reference: str | None
+    ) -> dict[str, dict[str, Any]]:
+        """Quality of samples: row -> metric -> value, rows "samples" and "data" (the data itself).
 
+        `reference` is a source of data to compare with; None means the configured one.
+        """
+
+    @classmethod
     @abstractmethod
     def score_reconstruction(
-        self, originals: Sequence[Any], reconstructions: Sequence[Any]
+        cls, originals: Sequence[Any], reconstructions: Sequence[Any]
     ) -> dict[str, Any]:
         """How near reconstructions come, metric -> value."""
 
+    @classmethod
     @abstractmethod
-    def preview(self, samples: Sequence[Any], path: Path) -> None:
+    def errors(cls, originals: Sequence[Any], reconstructions: Sequence[Any]) -> list[float]:
+        """How far each reconstruction is, in the modality's own unit (RMSD in angstrom, say)."""
+
+    @classmethod
+    @abstractmethod
+    def preview(cls, samples: Sequence[Any], path: Path) -> None:
         """A PNG picture of samples."""
+
+    @classmethod
+    @abstractmethod
+    def report(cls, story: Story, directory: Path) -> list[Path]:
+        """Writes samples and a self-contained report.html on a run; gives the files written."""

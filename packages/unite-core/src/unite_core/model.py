@@ -15,7 +15,8 @@ from unite_core import flow, sampling
 from unite_core.config import EncoderConfig, RunConfig
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import StorageError
-from unite_core.plugins import load_plugin, working_plugins
+from unite_core.locations import local_model
+from unite_core.plugins import load_plugin
 from unite_core.types import Batch, Latents, Layout
 
 Solver = Literal["euler", "heun", "dopri5", "stochastic"]
@@ -196,13 +197,7 @@ def load_model(name: str | Path) -> UniteModel:
 
     Raises StorageError where none of these is there or the files do not fit.
     """
-    path = Path(name)
-    for candidate in (path / "model", path, *shipped(str(name))):
-        if (candidate / "config.json").is_file():
-            return open_model(candidate)
-    if path.exists():
-        raise StorageError(f"{path} holds no model: expected config.json and model.safetensors")
-    return open_model(str(name))
+    return open_model(local_model(str(name)) or str(name))
 
 
 def open_model(source: str | Path) -> UniteModel:
@@ -211,9 +206,3 @@ def open_model(source: str | Path) -> UniteModel:
         return UniteModel.from_pretrained(source).eval()
     except Exception as error:
         raise StorageError(f"cannot load a model from {source}: {error}") from error
-
-
-def shipped(name: str) -> list[Path]:
-    """Where the plug-ins carry weights of that name."""
-    plugins = (plugin for _, plugin in working_plugins() if not isinstance(plugin, Exception))
-    return [plugin.weights / name for plugin in plugins if (plugin.weights / name).is_dir()]

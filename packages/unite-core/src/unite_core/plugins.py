@@ -23,8 +23,8 @@ class Plugin:
     """What a package registers under `[project.entry-points."unite.modalities"]`.
 
     `implementation` is "module:Class" and is imported only when the modality is used, so that
-    configurations are checked before torch is loaded. `recipes` holds YAML files, `weights`
-    directories made by `save_pretrained`.
+    configurations are checked before torch is loaded. `suffixes` are the endings of files that the
+    modality reads. `recipes` holds YAML files, `weights` directories made by `save_pretrained`.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Plugin:
     config: type[BaseModel]
     sample_options: type[BaseModel]
     implementation: str
+    suffixes: tuple[str, ...]
     recipes: Path
     weights: Path
 

@@ -14,6 +14,7 @@ plugin = Plugin(
     config=MoleculeConfig,
     sample_options=MoleculeSampleOptions,
     implementation="unite_molecule.modality:MoleculeModality",
+    suffixes=(".sdf", ".xyz"),
     recipes=HERE / "recipes",
     weights=HERE / "weights",
 )

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
+from unite_core.errors import DataError
 from unite_core.modality import Dataset
 
+from unite_molecule.config import MoleculeConfig
 from unite_molecule.layout import (
     Atoms,
     MoleculeBatch,
@@ -12,6 +14,7 @@ from unite_molecule.layout import (
     heavy_parents,
     no_parents,
 )
+from unite_molecule.prepare import open_store, split_rows
 from unite_molecule.store import MoleculeStore
 
 Parents = Callable[[Atoms], np.ndarray]
@@ -72,3 +75,13 @@ class MoleculeDataset(Dataset):
         """Molecules are not augmented here: the tokenizer chooses the frame."""
         atoms = gather(self.store, self.rows[indices])
         return fold(atoms, self.parents(atoms), self.multiple)
+
+def open_dataset(config: MoleculeConfig, split: str) -> MoleculeDataset:
+    """A split of the configured source; DataError where it is empty."""
+    store = open_store(config.source)
+    rows = split_rows(store, config.source, config.split, split)
+    if config.limit is not None:
+        rows = rows[: config.limit]
+    if len(rows) == 0:
+        raise DataError(f"the {split} split of {config.source!r} has no molecule")
+    return MoleculeDataset(store, rows, config.layout, config.multiple)

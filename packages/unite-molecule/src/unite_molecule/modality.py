@@ -1,5 +1,6 @@
 """The molecule modality: what the core asks of a plug-in, answered for 3D molecules."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,21 +9,25 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from unite_core.errors import ConfigurationError, DataError
-from unite_core.modality import ConditionEmbedding, Modality, Unconditional
+from unite_core.errors import ConfigurationError
+from unite_core.modality import ConditionEmbedding, Modality, Story, Unconditional
 from unite_core.types import Layout
 
 from unite_molecule.atoms import AugmentedAtoms, Frame, FramedAtoms, FramedMolecules, InertialAtoms
 from unite_molecule.config import MoleculeConfig, MoleculeSampleOptions
-from unite_molecule.data import PARENTS, MoleculeDataset, gather
+from unite_molecule.data import PARENTS, MoleculeDataset, gather, open_dataset
 from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
 from unite_molecule.drawing import draw_grid
-from unite_molecule.formats import write_molecules
+from unite_molecule.formats import read_molecules, write_molecules
 from unite_molecule.geometry import random_rotations
-from unite_molecule.layout import MoleculeBatch, unfold
+from unite_molecule.layout import MoleculeBatch, concatenate, fold, unfold
 from unite_molecule.losses import molecule_loss
 from unite_molecule.metrics import score_reconstruction, score_table
-from unite_molecule.prepare import open_store, prepare, split_rows
+from unite_molecule.own_data import trainable, with_bonds
+from unite_molecule.prepare import prepare
+from unite_molecule.reconstruction import compare
+from unite_molecule.report import write_report
+from unite_molecule.template import Rejected
 from unite_molecule.types import Molecule
 
 TOKENIZERS: dict[str, type[FramedAtoms]] = {
@@ -166,33 +171,75 @@ class MoleculeModality(Modality):
     def originals(self, batch: MoleculeBatch) -> list[Molecule]:
         return unfold(batch)
 
-    def write(self, samples: Sequence[Molecule], path: Path) -> None:
+    @classmethod
+    def read(cls, path: Path) -> tuple[list[Molecule], Mapping[str, int]]:
+        """Molecules of an SDF or XYZ file; bonds are perceived where the file gives none."""
+        molecules, rejected = read_molecules(path)
+        pairs = zip(molecules, with_bonds(molecules), strict=True)
+        return [bare if bonded is None else bonded for bare, bonded in pairs], rejected
+
+    def accept(self, samples: Sequence[Molecule]) -> tuple[list[Molecule], Mapping[str, int]]:
+        accepted: list[Molecule] = []
+        refused: Counter[str] = Counter()
+        for sample in samples:
+            try:
+                accepted.append(self.checked(trainable(sample if len(sample.bonds) else None)))
+            except Rejected as reason:
+                refused[str(reason)] += 1
+        return accepted, refused
+
+    def checked(self, molecule: Molecule) -> Molecule:
+        """The molecule, or Rejected where this model knows nothing of its like."""
+        atoms = concatenate([molecule])
+        own = PARENTS[self.config.layout](atoms) < 0
+        if own.sum() > self.registers():
+            raise Rejected(f"more than the model's {self.registers()} latents")
+        if not set(atoms.elements[own].tolist()) <= set(self.elements):
+            raise Rejected("element that the model was not trained on")
+        if not set(atoms.charges[own].tolist()) <= set(self.charges):
+            raise Rejected("formal charge that the model was not trained on")
+        return molecule
+
+    def collate(self, samples: Sequence[Molecule]) -> MoleculeBatch:
+        atoms = concatenate(list(samples))
+        return fold(atoms, PARENTS[self.config.layout](atoms), self.config.multiple)
+
+    @classmethod
+    def write(cls, samples: Sequence[Molecule], path: Path) -> None:
         write_molecules(samples, path)
 
-    def score(self, samples: Sequence[Molecule], reference: str | None) -> dict[str, dict[str, Any]]:
-        """Against the held-out molecules of `reference`, by default of the training source."""
-        source = self.config.source if reference is None else reference
-        config = self.config.model_copy(update={"source": source})
+    @classmethod
+    def score(
+        cls, config: BaseModel, samples: Sequence[Molecule], reference: str | None
+    ) -> dict[str, dict[str, Any]]:
+        """Against held-out molecules of `reference`, by default of the configured source."""
+        assert isinstance(config, MoleculeConfig)
+        source = config.source if reference is None else reference
+        config = config.model_copy(update={"source": source, "limit": None})
         train, test = open_dataset(config, "train"), open_dataset(config, "test")
         known = {train.store.smiles(int(row)) for row in train.rows}
         held_out = [test.store[int(row)] for row in test.rows[: len(samples)]]
         return score_table(samples, held_out, known)
 
+    @classmethod
     def score_reconstruction(
-        self, originals: Sequence[Molecule], reconstructions: Sequence[Molecule]
+        cls, originals: Sequence[Molecule], reconstructions: Sequence[Molecule]
     ) -> dict[str, Any]:
         return score_reconstruction(originals, reconstructions)
 
-    def preview(self, samples: Sequence[Molecule], path: Path) -> None:
+    @classmethod
+    def errors(
+        cls, originals: Sequence[Molecule], reconstructions: Sequence[Molecule]
+    ) -> list[float]:
+        """RMSD of each pair in angstrom, infinite where the numbers of atoms differ."""
+        pairs = zip(originals, reconstructions, strict=True)
+        found = [compare(a, b).rmsd for a, b in pairs]
+        return [float("inf") if rmsd is None else rmsd for rmsd in found]
+
+    @classmethod
+    def preview(cls, samples: Sequence[Molecule], path: Path) -> None:
         draw_grid(samples, path)
 
-
-def open_dataset(config: MoleculeConfig, split: str) -> MoleculeDataset:
-    """A split of the configured source; DataError where it is empty."""
-    store = open_store(config.source)
-    rows = split_rows(store, config.source, config.split, split)
-    if config.limit is not None:
-        rows = rows[: config.limit]
-    if len(rows) == 0:
-        raise DataError(f"the {split} split of {config.source!r} has no molecule")
-    return MoleculeDataset(store, rows, config.layout, config.multiple)
+    @classmethod
+    def report(cls, story: Story, directory: Path) -> list[Path]:
+        return write_report(story, directory)

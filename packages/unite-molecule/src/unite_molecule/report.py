@@ -9,11 +9,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rdkit import Chem
+from unite_core.modality import Story
 
 from unite_molecule.conversion import to_rdkit
-from unite_molecule.curves import curves_svg
+from unite_molecule.curves import curves_svg, plot_curves
 from unite_molecule.drawing import grid_svg
+from unite_molecule.formats import write_molecules
+from unite_molecule.metrics import versions
 from unite_molecule.types import Molecule
+
+DRAWN = 20
+"""Molecules shown in each grid and in the viewer."""
 
 Table = Mapping[str, Mapping[str, Any]]
 """Row -> metric -> value."""
@@ -68,43 +74,38 @@ def data_last(table: Table) -> dict[str, Mapping[str, Any]]:
     return dict(sorted(table.items(), key=lambda item: item[0] == "data"))
 
 
-def write_report(
-    path: Path,
-    *,
-    title: str,
-    command: str,
-    tables: Table,
-    reconstruction: Table,
-    samples: Sequence[Molecule],
-    pairs: Sequence[Pair],
-    log: Sequence[Mapping[str, float]],
-    versions: Mapping[str, str],
-) -> None:
-    """One self-contained HTML file; `log` holds the rows of log.jsonl."""
+def page(story: Story) -> str:
+    """One self-contained HTML page."""
     environment = Environment(
         loader=PackageLoader("unite_molecule"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["figure"] = figure_text
-    page = environment.get_template("report.html.jinja").render(
-        title=title,
-        command=command,
-        tables=[
-            (name, data_last(table), columns(table))
-            for name, table in (("Samples", tables), ("Reconstruction", reconstruction))
-            if table
-        ],
-        grids=[
-            (name, embedded(grid_svg(molecules)))
-            for name, molecules in (
-                ("Samples", samples),
-                ("Originals", [a for a, _ in pairs]),
-                ("Their reconstructions", [b for _, b in pairs]),
-            )
-            if molecules
-        ],
-        curves=embedded(curves_svg(log)) if log else None,
-        scenes=scenes(samples, pairs),
-        script=script(),
-        versions=versions,
+    tables = (("Samples", story.scores), ("Reconstruction", story.reconstruction))
+    shown, pairs = story.samples[:DRAWN], story.pairs[:DRAWN]
+    grids = (
+        ("Samples", shown),
+        ("Originals", [a for a, _ in pairs]),
+        ("Their reconstructions", [b for _, b in pairs]),
     )
-    path.write_text(page, encoding="utf-8")
+    return environment.get_template("report.html.jinja").render(
+        title=story.title,
+        command=story.command,
+        tables=[(name, data_last(table), columns(table)) for name, table in tables if table],
+        grids=[(name, embedded(grid_svg(molecules))) for name, molecules in grids if molecules],
+        curves=embedded(curves_svg(story.log)) if story.log else None,
+        scenes=scenes(shown, pairs),
+        script=script(),
+        versions=versions() | story.versions,
+    )
+
+
+def write_report(story: Story, directory: Path) -> list[Path]:
+    """The samples as SDF and SMILES, the curves as PNG, and all of it as report.html."""
+    samples = [directory / "samples.sdf", directory / "samples.smi"]
+    for path in samples:
+        write_molecules(story.samples, path)
+    curves, report = directory / "curves.png", directory / "report.html"
+    if story.log:
+        plot_curves(story.log, curves)
+    report.write_text(page(story), encoding="utf-8")
+    return [*samples, *([curves] if story.log else []), report]

@@ -1,0 +1,117 @@
+"""From a recipe's name or path, and overrides, to a checked RunConfig. Imports no torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from unite_core.config import RunConfig
+from unite_core.errors import ConfigurationError, nearest
+from unite_core.plugins import Plugin, load_plugin, working_plugins
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+class PlainLoader(yaml.BaseLoader):
+    """YAML whose scalars stay text, null aside: the schema, not YAML, says what 1e-4 or no is."""
+
+
+PlainLoader.add_constructor(
+    "tag:yaml.org,2002:str",
+    lambda loader, node: None if node.value in {"null", "~"} else loader.construct_scalar(node),
+)
+
+
+def recipe_paths() -> dict[str, Path]:
+    """Every recipe that a working plug-in carries, by name."""
+    plugins = (plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin))
+    return {path.stem: path for plugin in plugins for path in sorted(plugin.recipes.glob("*.yaml"))}
+
+
+def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration of a recipe by name or YAML path, with overrides "a.b=value".
+
+    Raises ConfigurationError, naming the nearest known name or key.
+    """
+    values = parse(find_recipe(recipe).read_text(encoding="utf-8"), recipe)
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"recipe {recipe!r} is not a mapping of keys to values")
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise ConfigurationError(f"override {override!r}: write key=value, as in a.b=3")
+        put(values, key.split("."), parse(text, override))
+    config = check(RunConfig, values, "")
+    data = check(load_plugin(config.modality).config, config.data, "data.")
+    return config.model_copy(update={"data": data.model_dump(mode="json")})
+
+
+def find_recipe(recipe: str) -> Path:
+    """The file of a recipe by name or path."""
+    paths = recipe_paths()
+    path = paths.get(recipe) or Path(recipe)
+    if not path.is_file():
+        raise ConfigurationError(f"no recipe {recipe!r}{nearest(recipe, paths)}")
+    return path
+
+
+def parse(text: str, source: str) -> Any:
+    """A YAML text with scalars as text."""
+    try:
+        return yaml.load(text, Loader=PlainLoader)  # noqa: S506 (a subclass of BaseLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{source} is not YAML: {error}") from error
+
+
+def put(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Sets values[a][b] for keys [a, b]."""
+    for key in keys[:-1]:
+        inner = values.get(key)
+        if not isinstance(inner, dict):
+            inner = values[key] = {}
+        values = inner
+    values[keys[-1]] = value
+
+
+def check(schema: type[Checked], values: Mapping[str, Any], prefix: str) -> Checked:
+    """`values` by the schema; ConfigurationError lists every key at fault, after `prefix`."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        lines = [describe(schema, detail, prefix) for detail in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from error
+
+
+def describe(schema: type[BaseModel], detail: Mapping[str, Any], prefix: str) -> str:
+    """One fault in words."""
+    keys = [str(key) for key in detail["loc"]]
+    name = prefix + ".".join(keys)
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {name}{nearest(keys[-1], known_keys(schema, keys[:-1]))}"
+    if detail["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name}: {detail['msg']}, not {detail['input']!r}"
+
+
+def known_keys(schema: type[BaseModel], keys: Iterable[str]) -> list[str]:
+    """The keys of the section at `keys`; a tagged section's tag is one of them."""
+    sections = [schema]
+    for key in keys:
+        tagged = [s for s in sections if "name" in s.model_fields and key in tags(s)]
+        inner = [models(s.model_fields[key].annotation) for s in sections if key in s.model_fields]
+        sections = tagged or [model for found in inner for model in found]
+    return [name for section in sections for name in section.model_fields]
+
+
+def tags(section: type[BaseModel]) -> tuple[Any, ...]:
+    """What the `name` of a section may be."""
+    return get_args(section.model_fields["name"].annotation)
+
+
+def models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections inside a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models(part)]
