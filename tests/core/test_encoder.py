@@ -54,7 +54,9 @@ def test_latents_have_the_scale_of_the_layer_norm() -> None:
     nn.init.zeros_(encoder.output.latent_norm.bias)
     z = encoder(*inputs())
     torch.testing.assert_close(z.mean(-1), torch.zeros(3, 5).double(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(z.var(-1, unbiased=False), torch.ones(3, 5).double(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        z.var(-1, unbiased=False), torch.ones(3, 5).double(), atol=1e-3, rtol=0
+    )
 
 
 def test_condition_time_order_and_tokens_are_read() -> None:
@@ -73,7 +75,9 @@ def test_in_context_tokens_are_dropped_at_the_end() -> None:
     encoder = trained(IN_CONTEXT)
     z, t, c, mask = inputs()
     lengths = []
-    hooks = [b.register_forward_hook(lambda *a: lengths.append(a[2].shape[1])) for b in encoder.blocks]
+    hooks = [
+        b.register_forward_hook(lambda *a: lengths.append(a[2].shape[1])) for b in encoder.blocks
+    ]
     assert encoder(z, t, c, mask).shape == z.shape
     assert lengths == [5, 8, 8]
     for hook in hooks:

@@ -12,9 +12,7 @@ def test_rotary_scores_depend_on_the_distance_of_positions() -> None:
     q, k = torch.randn(2, 1, 1, 1, 8).expand(2, 1, 6, 1, 8)
     near = layers.rotary(torch.arange(6.0), 8)
     far = layers.rotary(torch.arange(6.0) + 11, 8)
-    scores = [
-        (layers.rotate(q, r)[0, :, 0] @ layers.rotate(k, r)[0, :, 0].T) for r in (near, far)
-    ]
+    scores = [(layers.rotate(q, r)[0, :, 0] @ layers.rotate(k, r)[0, :, 0].T) for r in (near, far)]
     torch.testing.assert_close(scores[0], scores[1], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scores[0][1:, 1:], scores[0][:-1, :-1], atol=1e-4, rtol=1e-4)
 
@@ -22,7 +20,9 @@ def test_rotary_scores_depend_on_the_distance_of_positions() -> None:
 def test_rotary_turns_interleaved_pairs() -> None:
     x = torch.tensor([1.0, 0.0, 1.0, 0.0]).view(1, 1, 1, 4)
     turned = layers.rotate(x, layers.rotary(torch.tensor([math.pi / 2]), 4, theta=1e30))
-    torch.testing.assert_close(turned.flatten(), torch.tensor([0.0, 1.0, 1.0, 0.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        turned.flatten(), torch.tensor([0.0, 1.0, 1.0, 0.0]), atol=1e-6, rtol=0
+    )
 
 
 def test_position_code_is_the_published_formula() -> None:
@@ -74,7 +74,7 @@ def test_time_frequencies_are_stored_and_not_trained() -> None:
 
 
 @pytest.mark.slow
-def test_compiled_blocks_give_the_same_numbers() -> None:
+def test_compiled_blocks_give_the_same_numbers(unchecked: None) -> None:
     torch.manual_seed(0)
     blocks = nn.ModuleList([layers.Block(16, 2), layers.AdaLNBlock(16, 2)])
     for parameter in blocks.parameters():

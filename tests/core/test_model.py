@@ -47,7 +47,7 @@ def test_row_noise_is_standard_normal_and_fresh() -> None:
 def test_equal_size_rows_partition_the_samples() -> None:
     sizes = torch.tensor([3, 2, 3, 3, 2])
     groups = [rows.tolist() for rows in equal_size_rows(sizes, 2)]
-    assert sorted(sum(groups, [])) == [0, 1, 2, 3, 4]
+    assert sorted(row for rows in groups for row in rows) == [0, 1, 2, 3, 4]
     assert all(len({int(sizes[row]) for row in rows}) == 1 and len(rows) <= 2 for rows in groups)
 
 

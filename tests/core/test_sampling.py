@@ -46,7 +46,9 @@ def test_full_grid_ends_at_the_data_distribution() -> None:
     torch.manual_seed(0)
     z = torch.randn(20_000, 1, 1, dtype=torch.float64)
     for solver in (sampling.euler, sampling.heun):
-        assert float(solver(gaussian, z, time_grid(200, 1.0)).std()) == pytest.approx(SPREAD, rel=0.05)
+        assert float(solver(gaussian, z, time_grid(200, 1.0)).std()) == pytest.approx(
+            SPREAD, rel=0.05
+        )
 
 
 def test_stochastic_keeps_the_distribution() -> None:

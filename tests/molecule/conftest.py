@@ -1,12 +1,22 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem
+from torch import Tensor
+from unite_core.model import UniteModel
+from unite_molecule.config import MoleculeConfig
 from unite_molecule.conversion import from_rdkit
+from unite_molecule.data import PARENTS, MoleculeDataset, open_dataset
+from unite_molecule.layout import MoleculeBatch, concatenate, fold
 from unite_molecule.types import Molecule
+
+VALENCES = {1: 1, 6: 4, 7: 3, 8: 2, 9: 1}
+LARGEST = {"heavy": "7", "atom": "14"}
 
 
 @pytest.fixture
@@ -40,3 +50,72 @@ def without() -> Callable[[Molecule, int], Molecule]:
         )
 
     return cut
+
+
+@pytest.fixture(scope="session")
+def qm9() -> MoleculeDataset:
+    """The training split of real QM9, prepared where that was not done."""
+    if find_spec("qm9pack") is None:
+        pytest.skip("qm9pack is not installed")
+    return open_dataset(MoleculeConfig(source="qm9"), "train")
+
+
+@pytest.fixture
+def batch_of(build) -> Callable[..., MoleculeBatch]:
+    """A batch of molecules from SMILES."""
+
+    def make(*smiles: str, layout: str = "heavy", multiple: int = 1) -> MoleculeBatch:
+        atoms = concatenate([build(s) for s in smiles])
+        return fold(atoms, PARENTS[layout](atoms), multiple)
+
+    return make
+
+
+@pytest.fixture
+def moved() -> Callable[..., MoleculeBatch]:
+    """The batch turned by rotations [b, 3, 3] or one [3, 3], then shifted."""
+
+    def move(batch: MoleculeBatch, rotation: Tensor, shift: float = 0.0) -> MoleculeBatch:
+        turn = rotation.to(batch.coordinates).expand(len(batch), 3, 3)
+        x = torch.einsum("bij,bnj->bni", turn, batch.coordinates) + shift
+        offsets = torch.einsum("bij,bnkj->bnki", turn, batch.offsets)
+        return replace(batch, coordinates=x * batch.mask[..., None], offsets=offsets)
+
+    return move
+
+
+@pytest.fixture
+def small_model() -> Callable[..., UniteModel]:
+    """An untrained model whose every weight counts: those that start at zero are drawn too."""
+
+    def make(kind: str = "inertial", layout: str = "heavy", width: int = 32) -> UniteModel:
+        torch.manual_seed(0)
+        model = UniteModel(
+            "molecule",
+            data={
+                "layout": layout,
+                "frame": {"kind": kind},
+                "decoder": {"width": width, "depth": 2, "heads": 2},
+            },
+            encoder={"width": width, "depth": 2, "heads": 2, "latent_dim": 8},
+            statistics={
+                "elements": [1, 6, 7, 8, 9],
+                "charges": [-1, 0, 1],
+                "states": [[e, 0, h, v - h] for e, v in VALENCES.items() for h in range(v + 1)],
+                "sizes": {"1": 2, "4": 10, LARGEST[layout]: 5},
+            },
+        )
+        for parameter in model.parameters():
+            if parameter.requires_grad and not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.2)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Double precision for everything that is made in the test."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -1,7 +1,7 @@
 """A modality of two labelled kinds of small 2-D point sets, for tests of the core."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
-from unite_core.modality import ConditionEmbedding, Dataset, Decoder, Modality, Tokenizer
+from unite_core.modality import ConditionEmbedding, Dataset, Decoder, Modality, Story, Tokenizer
 from unite_core.types import AppendedTokens, Layout
 
 
@@ -105,6 +105,8 @@ class ToyModality(Modality):
         self, count: int, rng: np.random.Generator, options: BaseModel | None
     ) -> Layout:
         sizes = torch.from_numpy(rng.integers(2, self.registers() + 1, count))
+        if options is not None and options.point_count is not None:
+            sizes = torch.full_like(sizes, options.point_count)
         return Layout(sizes, condition=torch.from_numpy(rng.integers(0, 2, count)))
 
     def reconstruction_loss(
@@ -114,9 +116,7 @@ class ToyModality(Modality):
         return loss, {"points": loss.detach()}
 
     def finish(self, prediction: Tensor, layout: Layout, context: None) -> list[np.ndarray]:
-        return [
-            x[:n].cpu().numpy() for x, n in zip(prediction, layout.sizes.tolist(), strict=True)
-        ]
+        return [x[:n].cpu().numpy() for x, n in zip(prediction, layout.sizes.tolist(), strict=True)]
 
     def originals(self, batch: Points) -> list[np.ndarray]:
         return self.finish(batch.x, self.layout(batch), None)
@@ -126,21 +126,53 @@ class ToyModality(Modality):
         sizes = torch.tensor([len(s) for s in samples])
         return Points(x, torch.arange(x.shape[1]) < sizes[:, None], torch.zeros_like(sizes))
 
-    def read(self, path: Path) -> list[np.ndarray]:
-        return [np.array(points, dtype=np.float32) for points in json.loads(path.read_text())]
+    @classmethod
+    def prepare(cls, source: str) -> str:
+        return f"{source}: 64 kept, 0 rejected"
 
-    def write(self, samples: Sequence[np.ndarray], path: Path) -> None:
+    @classmethod
+    def read(cls, path: Path) -> tuple[list[np.ndarray], Mapping[str, int]]:
+        samples = [np.array(points, dtype=np.float32) for points in json.loads(path.read_text())]
+        finite = [sample for sample in samples if np.isfinite(sample).all()]
+        bad = len(samples) - len(finite)
+        return finite, {"coordinates that are not finite": bad} if bad else {}
+
+    def accept(self, samples: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Mapping[str, int]]:
+        accepted = [sample for sample in samples if len(sample) <= self.registers()]
+        large = len(samples) - len(accepted)
+        return accepted, {f"more than {self.registers()} points": large} if large else {}
+
+    @classmethod
+    def write(cls, samples: Sequence[np.ndarray], path: Path) -> None:
         path.write_text(json.dumps([sample.tolist() for sample in samples]))
 
-    def score(self, samples: Sequence[Any], reference: str | None) -> dict[str, dict[str, Any]]:
+    @classmethod
+    def score(
+        cls, config: BaseModel, samples: Sequence[np.ndarray], reference: str | None
+    ) -> dict[str, dict[str, Any]]:
         radius = np.concatenate([np.linalg.norm(sample, axis=1) for sample in samples])
         return {"samples": {"radius": float(radius.mean())}, "data": {"radius": 1.0}}
 
+    @classmethod
     def score_reconstruction(
-        self, originals: Sequence[np.ndarray], reconstructions: Sequence[np.ndarray]
+        cls, originals: Sequence[np.ndarray], reconstructions: Sequence[np.ndarray]
     ) -> dict[str, Any]:
-        pairs = zip(originals, reconstructions, strict=True)
-        return {"error": float(np.mean([np.abs(a - b).mean() for a, b in pairs]))}
+        return {"error": float(np.mean(cls.errors(originals, reconstructions)))}
 
-    def preview(self, samples: Sequence[Any], path: Path) -> None:
-        path.write_bytes(b"")
+    @classmethod
+    def errors(
+        cls, originals: Sequence[np.ndarray], reconstructions: Sequence[np.ndarray]
+    ) -> list[float]:
+        pairs = zip(originals, reconstructions, strict=True)
+        return [float(np.abs(a - b).mean()) for a, b in pairs]
+
+    @classmethod
+    def preview(cls, samples: Sequence[np.ndarray], path: Path) -> None:
+        path.write_text(f"{len(samples)} point sets")
+
+    @classmethod
+    def report(cls, story: Story, directory: Path) -> list[Path]:
+        samples, page = directory / "samples.json", directory / "report.html"
+        cls.write(story.samples, samples)
+        page.write_text(f"<h1>{story.title}</h1><pre>{story.command}</pre>{len(story.log)} lines")
+        return [samples, page]

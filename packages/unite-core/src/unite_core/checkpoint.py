@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 def save(directory: Path, step: int, state: Mapping[str, Any], keep: int) -> Path:
     """Write `state` as `directory`/step-<step>, then remove all but the newest `keep` (at least 2).
 
-    Each entry of `state` is a tree of dicts, lists, tuples, tensors and JSON values. A process killed
-    at any moment leaves the earlier checkpoints whole. StorageError where the disk refuses.
+    Each entry of `state` is a tree of dicts, lists, tuples, tensors and JSON values. A process
+    killed at any moment leaves the earlier checkpoints whole. StorageError where the disk refuses.
     """
     target = directory / f"step-{step:09d}"
     temporary = directory / f".tmp-{step}-{uuid4().hex}"
@@ -46,7 +46,7 @@ def save(directory: Path, step: int, state: Mapping[str, Any], keep: int) -> Pat
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state saved at `path`, tensors on the CPU, every byte verified; StorageError otherwise."""
+    """The state saved at `path`, tensors on the CPU, every byte verified; else StorageError."""
     manifest = _read_manifest(path)
     for name, expected in manifest["files"].items():
         _verify(path / name, expected)
@@ -70,7 +70,7 @@ def latest(directory: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def found(directory: Path) -> list[Path]:
-    """Directories of finished checkpoints, oldest first; one without a manifest was never finished."""
+    """Finished checkpoints, oldest first; one without a manifest was never finished."""
     paths = directory.glob("step-*")
     return sorted(path for path in paths if _is_checkpoint(path))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Solver = Literal["euler", "heun", "dopri5", "stochastic"]
 
 
 class Section(BaseModel):
@@ -77,7 +78,7 @@ class MuonConfig(Section):
 class TrainingConfig(Section):
     """How long and how to train. The run ends at `steps`, or when `minutes` of training are spent;
     the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
-    of one update, over all processes and `accumulation` pieces: raise `accumulation` to save memory.
+    of one update, over all processes and `accumulation` pieces: more pieces need less memory.
     """
 
     steps: PositiveInt
@@ -99,7 +100,7 @@ class TrainingConfig(Section):
 
 
 class RunConfig(Section):
-    """A whole run. `modality` names a plug-in; `data` is checked against the plug-in's own config."""
+    """A whole run. `modality` names a plug-in; `data` is checked by the plug-in's own config."""
 
     modality: str
     data: dict[str, Any] = {}

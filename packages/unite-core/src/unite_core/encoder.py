@@ -30,11 +30,12 @@ class InContext(nn.Module):
         self.code = tag_adamw(nn.Parameter(torch.randn(length, width) * 0.02))
 
     def forward(self, condition: Float[Tensor, "b h"]) -> Float[Tensor, "b l h"]:
-        return condition[:, None] + self.code
+        tokens: Tensor = condition[:, None] + self.code
+        return tokens
 
 
 class Output(nn.Module):
-    """Width -> latents: RMSNorm, adaLN, Linear, then the LayerNorm that fixes the latents' scale."""
+    """Width -> latents: RMSNorm, adaLN, Linear, then the LayerNorm that fixes their scale."""
 
     def __init__(self, width: int, latent_dim: int) -> None:
         super().__init__()
@@ -91,22 +92,23 @@ class GenerativeEncoder(nn.Module):
             sequence = tokens.join(sequence)
         c = self.time(t) + condition
         x = self.run_blocks(sequence, c, condition)
-        return self.output(x[:, -sequence.x.shape[1] :][:, :n], c) * mask[..., None]
+        z_hat: Tensor = self.output(x[:, -sequence.x.shape[1] :][:, :n], c) * mask[..., None]
+        return z_hat
 
     def run_blocks(self, sequence: Sequence, c: Tensor, condition: Tensor) -> Tensor:
         """The blocks, with the in-context tokens put in front on the way."""
         x, mask, positions = sequence.x, sequence.mask, sequence.positions
         head_dim = self.config.width // self.config.heads
+        start = None if self.config.in_context is None else self.config.in_context.start
         rotation, bias = rotary(positions, head_dim), attention_bias(mask, x.dtype)
         for index, block in enumerate(self.blocks):
-            if self.in_context is not None and self.config.in_context is not None:
-                if index == self.config.in_context.start:
-                    extra = self.in_context(condition).to(x.dtype)
-                    x = torch.cat([extra, x], dim=1)
-                    mask = F.pad(mask, (extra.shape[1], 0), value=True)
-                    # position zero: in-context tokens neither turn nor shift the others
-                    positions = F.pad(positions, (extra.shape[1], 0))
-                    rotation, bias = rotary(positions, head_dim), attention_bias(mask, x.dtype)
+            if self.in_context is not None and index == start:
+                extra = self.in_context(condition).to(x.dtype)
+                x = torch.cat([extra, x], dim=1)
+                mask = F.pad(mask, (extra.shape[1], 0), value=True)
+                # position zero: in-context tokens neither turn nor shift the others
+                positions = F.pad(positions, (extra.shape[1], 0))
+                rotation, bias = rotary(positions, head_dim), attention_bias(mask, x.dtype)
             if self.activation_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(block, x, c, rotation, bias, use_reentrant=False)
             else:

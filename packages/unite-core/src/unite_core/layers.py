@@ -38,7 +38,7 @@ Rotation = tuple[Tensor, Tensor]
 
 
 def rotary(positions: Float[Tensor, " s"], head_dim: int, theta: float = 10000.0) -> Rotation:
-    """Cosines and sines [s, head_dim / 2] of the rotary embedding (arXiv 2104.09864) at `positions`."""
+    """Cosines and sines [s, head_dim / 2] of the rotary embedding (arXiv 2104.09864)."""
     rates = theta ** (
         -torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
     )
@@ -110,7 +110,8 @@ class Attention(nn.Module):
         q = rotate(self.q_norm(q), rotation).transpose(1, 2)
         k = rotate(self.k_norm(k), rotation).transpose(1, 2)
         y = attend(q, k, v.transpose(1, 2), None if bias is None else bias.to(q.dtype))
-        return self.out(y.transpose(1, 2).reshape(b, s, h))
+        mixed: Tensor = self.out(y.transpose(1, 2).reshape(b, s, h))
+        return mixed
 
 
 class SwiGLU(nn.Module):
@@ -124,7 +125,8 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
         gate, value = self.up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * value)
+        gated: Tensor = self.down(F.silu(gate) * value)
+        return gated
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -143,13 +145,18 @@ class AdaLNBlock(nn.Module):
         self.modulation = zero_linear(width, 6 * width)
 
     def forward(
-        self, x: Float[Tensor, "b s h"], c: Float[Tensor, "b h"], rotation: Rotation, bias: Tensor | None
+        self,
+        x: Float[Tensor, "b s h"],
+        c: Float[Tensor, "b h"],
+        rotation: Rotation,
+        bias: Tensor | None,
     ) -> Float[Tensor, "b s h"]:
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(F.silu(c)).chunk(6, dim=-1)
         y = self.attention(modulate(self.norm1(x), shift1, scale1), rotation, bias)
         x = torch.addcmul(x, gate1[:, None], y.to(x.dtype))
         y = self.mlp(modulate(self.norm2(x), shift2, scale2))
-        return self.norm3(torch.addcmul(x, gate2[:, None], y.to(x.dtype)))
+        normed: Tensor = self.norm3(torch.addcmul(x, gate2[:, None], y.to(x.dtype)))
+        return normed
 
 
 class Block(nn.Module):
@@ -165,7 +172,8 @@ class Block(nn.Module):
         self, x: Float[Tensor, "b s h"], rotation: Rotation, bias: Tensor | None
     ) -> Float[Tensor, "b s h"]:
         x = x + self.attention(self.norm1(x), rotation, bias)
-        return x + self.mlp(self.norm2(x))
+        x = x + self.mlp(self.norm2(x))
+        return x
 
 
 class TimeEmbedding(nn.Module):
@@ -174,14 +182,16 @@ class TimeEmbedding(nn.Module):
     def __init__(self, width: int, features: int = 256) -> None:
         super().__init__()
         self.rates = nn.Parameter(torch.randn(features), requires_grad=False)
-        self.mlp = nn.Sequential(nn.Linear(2 * features, width), nn.SiLU(), nn.Linear(width, width))
-        for layer in (self.mlp[0], self.mlp[2]):
+        first, second = nn.Linear(2 * features, width), nn.Linear(width, width)
+        for layer in (first, second):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+        self.mlp = nn.Sequential(first, nn.SiLU(), second)
 
     def forward(self, t: Float[Tensor, " b"]) -> Float[Tensor, "b h"]:
         angles = 2 * math.pi * t[:, None].to(self.rates.dtype) * self.rates
-        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        embedded: Tensor = self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return embedded
 
 
 def compile_blocks(model: nn.Module) -> None:

@@ -1,11 +1,15 @@
-"""Where a model lies, by directory, run or shipped name. Imports no torch."""
+"""Where a model lies, by directory, run, shipped name or hub id. Imports no torch."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from unite_core.errors import StorageError
-from unite_core.plugins import Plugin, working_plugins
+from unite_core.errors import ConfigurationError, StorageError, nearest
+from unite_core.plugins import Plugin, load_plugin, working_plugins
+
+LOG, COMMAND = "log.jsonl", "command.txt"
+"""A run's log, and the commands that started and resumed it."""
 
 
 def shipped_models() -> dict[str, Path]:
@@ -32,6 +36,35 @@ def local_model(name: str) -> Path | None:
     if path.exists():
         raise StorageError(f"{path} holds no model: expected config.json and model.safetensors")
     return None
+
+
+def find_model(name: str) -> Path:
+    """The directory of a model that `local_model` finds, or of a hub id, downloaded.
+
+    StorageError where it is neither.
+    """
+    found = local_model(name)
+    if found is not None:
+        return found
+    missing = f"no model {name!r}: not a directory, nor shipped{nearest(name, shipped_models())}"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise StorageError(missing)
+    # here, since most models are local
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name))
+    except Exception as error:  # the hub's client raises its transport's errors as they are
+        raise StorageError(f"{missing}; nor on the hub: {error}") from error
+
+
+def plugin_of(directory: Path) -> Plugin:
+    """The plug-in that a model's config.json names; StorageError where there is none."""
+    name = read_config(directory)["modality"]
+    try:
+        return load_plugin(name)
+    except ConfigurationError as error:
+        raise StorageError(f"cannot use the model in {directory}: {error}") from error
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -37,11 +37,13 @@ class ConditionEmbedding(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, condition: Any, dropped: Tensor) -> Tensor:
-        """Embedding [b, h] of the batch's condition; rows with `dropped` [b] true get the null one."""
+        """Embedding [b, h] of the batch's condition; rows with `dropped` [b] get the null one."""
 
 
 class Unconditional(ConditionEmbedding):
     """For modalities that generate by layout alone: the embedding is zero."""
+
+    zero: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -56,7 +58,7 @@ class Unconditional(ConditionEmbedding):
 
 
 class Dataset(ABC):
-    """Samples addressed by index. `sizes` [len] gives the latents of each, for equal-size batches."""
+    """Samples by index. `sizes` [len] gives the latents of each, for equal-size batches."""
 
     sizes: np.ndarray
 
@@ -89,8 +91,8 @@ class Story:
 class Modality(ABC):
     """One kind of data. Built from its config and the statistics of its training data.
 
-    `statistics` is plain JSON (size histogram, element list, class names, ...): it is saved with the
-    weights, so that sampling needs no data.
+    `statistics` is plain JSON (size histogram, element list, class names, ...): it is saved with
+    the weights, so that sampling needs no data.
     """
 
     name: ClassVar[str]
@@ -104,7 +106,7 @@ class Modality(ABC):
     @classmethod
     @abstractmethod
     def measure(cls, config: BaseModel) -> dict[str, Any]:
-        """Statistics of the training split; prepares the data where that was not done. DataError."""
+        """Statistics of the training split; prepares the data where need be. DataError."""
 
     @abstractmethod
     def registers(self) -> int:

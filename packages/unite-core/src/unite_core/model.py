@@ -1,6 +1,6 @@
 """UniteModel: tokenizer, Generative Encoder and decoder, with what is needed to use them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,11 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
     """
 
     def __init__(
-        self, modality: str, data: dict[str, Any], encoder: dict[str, Any], statistics: dict[str, Any]
+        self,
+        modality: str,
+        data: dict[str, Any],
+        encoder: dict[str, Any],
+        statistics: dict[str, Any],
     ) -> None:
         super().__init__()
         plugin = load_plugin(modality)
@@ -53,7 +57,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
     def encode(
         self, batch: Any, layout: Layout, t_max: float, noise: Tensor | None = None
     ) -> tuple[Latents, Any]:
-        """Latents of a batch, and the tokenizer's context. Registers start from `noise` [b, n, d]."""
+        """Latents of a batch, and the tokenizer's context. Registers start from `noise`."""
         tokens = self.tokenizer(batch)
         mask = layout.mask
         if noise is None:
@@ -63,7 +67,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
         return Latents(z, mask), tokens.context
 
     def encode_same(self, batch: Batch, seed: int) -> tuple[Latents, Layout, Any]:
-        """As `encode` at t = 0 from one register noise for all samples, so batch-mates play no part."""
+        """As `encode` at t = 0, one register noise for all samples: batch-mates play no part."""
         batch = batch.to(self.device)
         layout = self.modality.layout(batch)
         generator = torch.Generator().manual_seed(seed)
@@ -125,7 +129,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
             return self.denoise(z, t, condition, mask).float()
 
         times = flow.time_grid(steps, self.modality.time_shift)
-        solvers = {
+        solvers: dict[Solver, Callable[[sampling.Denoiser, Tensor, Tensor], Tensor]] = {
             "euler": sampling.euler,
             "heun": sampling.heun,
             "dopri5": sampling.dopri5,
@@ -138,7 +142,11 @@ class SeparateModel(UniteModel):
     """Ablation: a denoiser with weights of its own, of the encoder's shape."""
 
     def __init__(
-        self, modality: str, data: dict[str, Any], encoder: dict[str, Any], statistics: dict[str, Any]
+        self,
+        modality: str,
+        data: dict[str, Any],
+        encoder: dict[str, Any],
+        statistics: dict[str, Any],
     ) -> None:
         super().__init__(modality, data, encoder, statistics)
         self.denoiser = GenerativeEncoder(self.encoder.config, self.modality.registers())
@@ -149,7 +157,7 @@ class SeparateModel(UniteModel):
 
 
 class RowNoise:
-    """Standard normal noise [b, n, d] whose row i is a stream of its own, whatever its batch-mates."""
+    """Standard normal noise [b, n, d], each row a stream of its own, whatever its batch-mates."""
 
     def __init__(
         self, seeds: list[tuple[int, int]], sizes: Tensor, latent_dim: int, device: torch.device
@@ -174,7 +182,7 @@ def take(values: Any, rows: Tensor) -> Any:
 
 def equal_size_rows(sizes: Tensor, batch_size: int) -> Iterator[Tensor]:
     """Row indices in batches whose samples have the same size, so that nothing is padded."""
-    for size in sizes.unique().tolist():
+    for size in sorted(set(sizes.tolist())):
         yield from (sizes == size).nonzero()[:, 0].split(batch_size)
 
 

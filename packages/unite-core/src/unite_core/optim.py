@@ -31,7 +31,7 @@ def fraction_done(steps_done: int, steps: int, seconds: float, minutes: float | 
 
 
 def make_optimizers(model: nn.Module, config: AdamWConfig | MuonConfig) -> list[Optimizer]:
-    """AdamW alone, or Muon (arXiv 2502.16982's scale) for untagged 2-D weights and AdamW for the rest.
+    """AdamW alone, or Muon (scale of arXiv 2502.16982) for untagged 2-D weights, else AdamW.
 
     Each parameter group keeps the configured rate as `initial_lr`.
     """

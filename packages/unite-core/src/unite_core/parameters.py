@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from torch import nn
 
-Item = TypeVar("Item", nn.Parameter, nn.Module)
+Item = TypeVar("Item", bound=nn.Parameter | nn.Module)
 ADAMW = "adamw"
 
 

@@ -24,7 +24,8 @@ class Plugin:
 
     `implementation` is "module:Class" and is imported only when the modality is used, so that
     configurations are checked before torch is loaded. `suffixes` are the endings of files that the
-    modality reads. `recipes` holds YAML files, `weights` directories made by `save_pretrained`.
+    modality reads, `writes` of those it writes. `packages` are the distributions whose versions its
+    scores depend on. `recipes` holds YAML files, `weights` directories made by `save_pretrained`.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Plugin:
     sample_options: type[BaseModel]
     implementation: str
     suffixes: tuple[str, ...]
+    writes: tuple[str, ...]
+    packages: tuple[str, ...]
     recipes: Path
     weights: Path
 
@@ -49,11 +52,14 @@ def names() -> list[str]:
 
 
 def load_plugin(name: str) -> Plugin:
-    """The plug-in of that name; raises ConfigurationError where there is none or it does not fit."""
+    """The plug-in of that name; ConfigurationError where there is none or it does not fit."""
     found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
         raise ConfigurationError(f"no modality named {name!r}{nearest(name, names())}")
-    plugin = found[0].load()
+    try:
+        plugin = found[0].load()
+    except Exception as error:  # whatever a stranger's module raises
+        raise ConfigurationError(f"modality {name!r} does not load: {error!r}") from error
     if not isinstance(plugin, Plugin):
         raise ConfigurationError(f"entry point {name!r} gives {plugin!r}, not a unite_core Plugin")
     if plugin.interface_version != INTERFACE_VERSION:
@@ -64,10 +70,36 @@ def load_plugin(name: str) -> Plugin:
     return plugin
 
 
-def working_plugins() -> Iterator[tuple[str, Plugin | Exception]]:
+def working_plugins() -> Iterator[tuple[str, Plugin | ConfigurationError]]:
     """Each announced modality with its plug-in, or with the error that keeps it from loading."""
     for name in names():
         try:
             yield name, load_plugin(name)
-        except Exception as error:  # a broken plug-in must not break the others
+        except ConfigurationError as error:  # a broken plug-in must not break the others
             yield name, error
+
+
+def only_plugin() -> Plugin:
+    """The one modality that works here; ConfigurationError where there are several or none."""
+    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    if len(plugins) != 1:
+        found = ", ".join(plugin.name for plugin in plugins) or "none"
+        raise ConfigurationError(f"name the modality with --modality; installed: {found}")
+    return plugins[0]
+
+
+def plugin_for(path: Path) -> Plugin:
+    """The modality that reads files with this ending; ConfigurationError where it is not one."""
+    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    readers = [plugin for plugin in plugins if path.suffix.lower() in plugin.suffixes]
+    if len(readers) == 1:
+        return readers[0]
+    if readers:
+        readers_named = ", ".join(plugin.name for plugin in readers)
+        raise ConfigurationError(
+            f"more than one modality reads {path.suffix} files: {readers_named}"
+        )
+    known = [suffix for plugin in plugins for suffix in plugin.suffixes]
+    raise ConfigurationError(
+        f"cannot read {path}: unknown ending {path.suffix!r}{nearest(path.suffix, known)}"
+    )

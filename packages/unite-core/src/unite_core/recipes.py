@@ -18,10 +18,12 @@ class PlainLoader(yaml.BaseLoader):
     """YAML whose scalars stay text, null aside: the schema, not YAML, says what 1e-4 or no is."""
 
 
-PlainLoader.add_constructor(
-    "tag:yaml.org,2002:str",
-    lambda loader, node: None if node.value in {"null", "~"} else loader.construct_scalar(node),
-)
+def text_or_null(loader: PlainLoader, node: yaml.ScalarNode) -> Any:
+    """A scalar as text, null as None."""
+    return None if node.value in {"null", "~"} else loader.construct_scalar(node)
+
+
+PlainLoader.add_constructor("tag:yaml.org,2002:str", text_or_null)
 
 
 def recipe_paths() -> dict[str, Path]:
@@ -35,7 +37,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises ConfigurationError, naming the nearest known name or key.
     """
-    values = parse(find_recipe(recipe).read_text(encoding="utf-8"), recipe)
+    values = parse(read(find_recipe(recipe)), recipe)
     if not isinstance(values, dict):
         raise ConfigurationError(f"recipe {recipe!r} is not a mapping of keys to values")
     for override in overrides:
@@ -55,6 +57,14 @@ def find_recipe(recipe: str) -> Path:
     if not path.is_file():
         raise ConfigurationError(f"no recipe {recipe!r}{nearest(recipe, paths)}")
     return path
+
+
+def read(path: Path) -> str:
+    """A recipe's text; ConfigurationError where it has none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read recipe {path}: {error}") from error
 
 
 def parse(text: str, source: str) -> Any:

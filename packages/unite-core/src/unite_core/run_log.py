@@ -1,30 +1,37 @@
 """What a run tells: log.jsonl, TensorBoard, and the terminal."""
 
 import json
+import shlex
+import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
-LOG, CONFIG = "log.jsonl", "config.yaml"
+from unite_core.locations import COMMAND, LOG
+
+CONFIG = "config.yaml"
 PLAIN_LINE_SECONDS = 10.0
 
 
 class RunLog:
     """Appends to the log of a run in `output` that has done `step` updates.
 
-    Lines of later updates, left by a run that was cut off, are removed; `config` is saved beside.
+    Lines of later updates, left by a run that was cut off, are removed. `config` is saved beside,
+    and the command of each start.
     """
 
     def __init__(self, output: Path, step: int, config: Mapping[str, Any]) -> None:
         (output / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        with (output / COMMAND).open("a") as file:
+            file.write(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
         forget_after(output / LOG, step)
         self.file = (output / LOG).open("a", buffering=1)
         self.tensorboard = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
@@ -32,7 +39,7 @@ class RunLog:
         console = Console(stderr=True)
         self.terminal = Bar(console) if console.is_terminal else PlainLines(console)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunLog":
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
-"""Solvers from noise to latents. Each takes the denoiser as a function and knows nothing of guidance."""
+"""Solvers from noise to latents: each takes the denoiser as a function, guided or not."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -24,14 +25,14 @@ def slope(denoise: Denoiser, z: Tensor, t: Tensor) -> Tensor:
 
 def euler(denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"]) -> Tensor:
     """First order, one evaluation a step; `times` rises from 0 to 1."""
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         z = z + (t_next - t).to(z.dtype) * slope(denoise, z, t)
     return z
 
 
 def heun(denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"]) -> Tensor:
     """Second order, two evaluations a step (arXiv 2206.00364, algorithm 1 without churn)."""
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         step = (t_next - t).to(z.dtype)
         first = slope(denoise, z, t)
         second = slope(denoise, z + step * first, t_next)
@@ -47,9 +48,7 @@ def dopri5(
     def derivative(t: Tensor, z: Tensor) -> Tensor:
         return slope(denoise, z, t)
 
-    path: Tensor = odeint(
-        derivative, z, times.to(z), method="dopri5", atol=atol, rtol=rtol
-    )
+    path: Tensor = odeint(derivative, z, times.to(z), method="dopri5", atol=atol, rtol=rtol)
     return path[-1]
 
 
@@ -62,12 +61,12 @@ def stochastic(
 ) -> Tensor:
     """Euler with part of the noise drawn anew at each step: z' = t' z_hat + (1 - t') eps'.
 
-    eps' mixes the noise implied by (z, z_hat) with fresh noise, the fresh share of the variance being
+    eps' mixes the noise implied by (z, z_hat) with fresh noise, whose share of the variance is
     1 - r^strength, r the squared ratio of noise-to-data ratios after and before. Strength 0 is
     Euler's step, 1 ancestral sampling (arXiv 2010.02502 eq. 16), infinity takes all noise fresh.
     Finite strengths keep the distribution as steps shrink; large ones contract it at few steps.
     """
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         level = t.to(z.dtype)
         estimate = denoise(z, level.expand(z.shape[0]))
         implied = (z - level * estimate) / (1 - level)
@@ -83,7 +82,7 @@ def guided(
     scale: float,
     interval: tuple[float, float] = (0.1, 1.0),
 ) -> Denoiser:
-    """Classifier-free guidance on clean predictions, u + scale (c - u), inside the interval of t."""
+    """Classifier-free guidance on clean predictions, u + scale (c - u), inside `interval` of t."""
 
     def denoise(z: Tensor, t: Tensor) -> Tensor:
         c = conditional(z, t)

@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from unite_core import checkpoint
 from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batches
+from unite_core.clock import Clock
 from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
 from unite_core.ema import averaged
 from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
@@ -30,7 +30,7 @@ Preview = Callable[[nn.Module, int], None]
 
 
 class Trainer:
-    """Trains `objective`, whose `forward(batch)` gives Losses and whose `model` is kept and averaged.
+    """Trains `objective`: its `forward(batch)` gives Losses, its `model` is kept and averaged.
 
     Everything random is a function of the seed, the update's number and the rank, so a run resumes
     bit for bit from a checkpoint, except that with `minutes` the learning rate follows the clock.
@@ -86,7 +86,7 @@ class Trainer:
         """Updates until the run is over or a stop is asked for."""
         config = self.config
         batches = load_batches(self.plan, self.steps_done, config.steps, config.workers)
-        clock = Clock(self.seconds, self.fraction)
+        clock = Clock(self.seconds, self.fraction, self.steps_done)
         self.objective.train()
         while self.fraction < 1.0:
             values, stopping = self.step(batches, clock, stop)
@@ -104,7 +104,7 @@ class Trainer:
         self.save()
 
     def step(
-        self, batches: Iterator[Any], clock: "Clock", stop: StopRequest
+        self, batches: Iterator[Any], clock: Clock, stop: StopRequest
     ) -> tuple[dict[str, Tensor], bool]:
         """One update of the weights. Gives the values to log, and whether any rank is to stop."""
         config = self.config
@@ -141,7 +141,7 @@ class Trainer:
             self.accelerator.backward(losses.total)
         return losses
 
-    def agree(self, bad: bool, stop: StopRequest, clock: "Clock") -> tuple[bool, bool, float]:
+    def agree(self, bad: bool, stop: StopRequest, clock: Clock) -> tuple[bool, bool, float]:
         """Whether any rank has a bad value, whether any is to stop, and the common clock."""
         mine = torch.tensor([float(bad), float(stop.requested), clock.seconds()])
         ranks = self.accelerator.gather(mine.to(self.accelerator.device)).view(-1, 3)
@@ -157,17 +157,15 @@ class Trainer:
             report = {"step": self.steps_done, "loss": str(loss), "gradient_norm": str(norm)}
             path.write_text(json.dumps({**report, "samples": indices}))
         raise NonFiniteError(
-            f"loss {loss} or gradient norm {norm} is not finite at step {self.steps_done}: the update "
-            f"was not made, the state is saved, its samples are in {path}; "
+            f"loss {loss} or gradient norm {norm} is not finite at step {self.steps_done}: the "
+            f"update was not made, the state is saved, its samples are in {path}; "
             "lower the learning rate or look at those samples"
         )
 
     @property
     def fraction(self) -> float:
         """Share of the run that is over."""
-        return fraction_done(
-            self.steps_done, self.config.steps, self.seconds, self.config.minutes
-        )
+        return fraction_done(self.steps_done, self.config.steps, self.seconds, self.config.minutes)
 
     @property
     def identity(self) -> dict[str, int]:
@@ -206,7 +204,9 @@ class Trainer:
                     "or choose another --output"
                 )
             return
-        newest = checkpoint.latest(folder) if resume == "auto" else (resume, checkpoint.load(resume))
+        newest = (
+            checkpoint.latest(folder) if resume == "auto" else (resume, checkpoint.load(resume))
+        )
         if newest is not None:
             self.load_state(*newest)
             self.refuse_later_checkpoints(newest[0])
@@ -222,6 +222,15 @@ class Trainer:
 
     def load_state(self, path: Path, state: Mapping[str, Any]) -> None:
         """Copy a checkpoint into the model, its average, the optimizers and the counters."""
+        try:
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            pairs = list(zip(self.optimizers, state["optimizers"], strict=True))
+            for optimizer, saved in pairs:
+                groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
+                optimizer.load_state_dict({"state": saved, "param_groups": groups})
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise StorageError(f"{path} is of another model or optimizer: {error!r}") from error
         for name, now in self.identity.items():
             then = state["run"]["identity"][name]
             if then != now:
@@ -229,41 +238,9 @@ class Trainer:
                     f"{path} was made with {name} {then}, this run has {now}: resume with {then}, "
                     "or start anew in another --output"
                 )
-        try:
-            self.model.load_state_dict(state["model"])
-            self.ema.load_state_dict(state["ema"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
-                optimizer.load_state_dict({"state": saved, "param_groups": groups})
-        except (RuntimeError, ValueError) as error:
-            raise StorageError(f"{path} is of another model or optimizer: {error}") from error
         progress = state["run"]["progress"]
         self.steps_done, self.seconds = progress["step"], progress["seconds"]
         self.saved_step = self.steps_done
-
-
-class Clock:
-    """Time spent in training, with what a resumed run had spent before."""
-
-    def __init__(self, before: float, fraction: float) -> None:
-        self.before, self.start, self.fraction = before, time.monotonic(), fraction
-        self.last_time, self.last_step = self.start, 0
-
-    def seconds(self) -> float:
-        """Of the whole run so far."""
-        return self.before + time.monotonic() - self.start
-
-    def speed(self, step: int) -> float:
-        """Updates per second since this was last asked."""
-        now = time.monotonic()
-        speed = (step - self.last_step) / max(now - self.last_time, 1e-9)
-        self.last_time, self.last_step = now, step
-        return speed
-
-    def seconds_left(self, fraction: float) -> float:
-        """At the pace so far."""
-        pace = (time.monotonic() - self.start) / max(fraction - self.fraction, 1e-9)
-        return max(0.0, pace * (1.0 - fraction))
 
 
 def is_due(step: int, every: int | None) -> bool:

@@ -1,13 +1,14 @@
 """The values that pass between the parts: what each field holds, its shape and its unit."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Batch(Protocol):
     """What a modality's collate returns: samples that move to a device together."""
 
@@ -15,7 +16,7 @@ class Batch(Protocol):
         """Number of samples b."""
         ...
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         ...
 
@@ -70,7 +71,7 @@ class PairedTokens(Tokens):
 
 @dataclass(frozen=True)
 class Latents:
-    """What the encoder writes: `z` is normalised by the encoder's last LayerNorm; padding is zero."""
+    """What the encoder writes: `z` went through the encoder's last LayerNorm; padding is zero."""
 
     z: Float[Tensor, "b n d"]
     mask: Bool[Tensor, "b n"]

@@ -15,6 +15,8 @@ plugin = Plugin(
     sample_options=MoleculeSampleOptions,
     implementation="unite_molecule.modality:MoleculeModality",
     suffixes=(".sdf", ".xyz"),
+    writes=(".sdf", ".xyz", ".smi", ".csv"),
+    packages=("rdkit", "posebusters", "unite-molecule"),
     recipes=HERE / "recipes",
     weights=HERE / "weights",
 )

@@ -10,7 +10,7 @@ from unite_core.modality import Tokenizer
 from unite_core.parameters import tag_adamw
 from unite_core.types import PairedTokens
 
-from unite_molecule.geometry import inertial_frame, random_rotations
+from unite_molecule.geometry import inertial_frame, ordered_frame, random_rotations
 from unite_molecule.layout import MAX_HYDROGENS, MoleculeBatch
 
 
@@ -35,11 +35,13 @@ class Frame:
     @staticmethod
     def turn(batch: MoleculeBatch, coordinates: Tensor, rotation: Tensor) -> MoleculeBatch:
         """Coordinates and hydrogens rotated."""
-        return replace(
-            batch,
-            coordinates=torch.einsum("bij,bnj->bni", rotation, coordinates),
-            offsets=torch.einsum("bij,bnkj->bnki", rotation, batch.offsets),
-        )
+        # float32: this makes the target, and bfloat16 has three digits
+        with torch.autocast(rotation.device.type, enabled=False):
+            return replace(
+                batch,
+                coordinates=torch.einsum("bij,bnj->bni", rotation, coordinates),
+                offsets=torch.einsum("bij,bnkj->bnki", rotation, batch.offsets),
+            )
 
     def __getitem__(self, rows: Tensor) -> "Frame":
         return Frame(self.rotation[rows], self.origin[rows])
@@ -59,6 +61,32 @@ def centroid(batch: MoleculeBatch) -> Float[Tensor, "b 3"]:
     return (batch.coordinates * batch.mask[..., None]).sum(1) / count
 
 
+def centred(batch: MoleculeBatch) -> MoleculeBatch:
+    """The batch with every centroid at the origin."""
+    moved = (batch.coordinates - centroid(batch)[:, None]) * batch.mask[..., None]
+    return replace(batch, coordinates=moved)
+
+
+def principal_axes(batch: MoleculeBatch) -> Float[Tensor, "b 3 3"]:
+    """The inertial frame of a centred batch, atoms weighing as much as their nuclear charge."""
+    weights = batch.mask * (batch.elements + batch.hydrogens).to(batch.coordinates.dtype)
+    return inertial_frame(batch.coordinates, batch.mask, weights)
+
+
+class PositionEmbedding(nn.Sequential):
+    """An MLP of positions in angstrom [.., 3] at width h."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(tag_adamw(linear(3, width)), nn.SiLU(), linear(width, width))
+
+    def forward(self, x: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b h"]:
+        # float32: bfloat16 rounds a coordinate of 3 angstrom by up to 0.008
+        with torch.autocast(x.device.type, enabled=False):
+            first = self[0](x)
+        embedded: Tensor = self[2](self[1](first))
+        return embedded
+
+
 class TokenEmbedding(nn.Module):
     """Element, charge, hydrogens and coordinates of each token in the frame, at width h."""
 
@@ -68,20 +96,19 @@ class TokenEmbedding(nn.Module):
         self.element = tag_adamw(nn.Embedding(119, width))
         self.hydrogen_count = tag_adamw(nn.Embedding(MAX_HYDROGENS + 1, width))
         self.charge = tag_adamw(linear(1, width))
-        self.coordinates = nn.Sequential(
-            tag_adamw(linear(3, width)), nn.SiLU(), linear(width, width)
-        )
-        self.hydrogens = nn.Sequential(tag_adamw(linear(3, width)), nn.SiLU(), linear(width, width))
+        self.coordinates = PositionEmbedding(width)
+        self.hydrogens = PositionEmbedding(width)
 
     def forward(self, batch: MoleculeBatch) -> Float[Tensor, "b n h"]:
         each = self.hydrogens(batch.offsets) * batch.filled[..., None]
-        return (
+        embedded: Tensor = (
             self.element(batch.elements)
             + self.hydrogen_count(batch.hydrogens)
             + self.charge(batch.charges[..., None].to(batch.coordinates.dtype))
             + self.coordinates(batch.coordinates)
             + each.sum(2)
         )
+        return embedded
 
 
 class FramedAtoms(Tokenizer):
@@ -91,14 +118,9 @@ class FramedAtoms(Tokenizer):
         super().__init__()
         self.embedding = TokenEmbedding(width)
 
-    def rotation(self, batch: MoleculeBatch) -> Float[Tensor, "b 3 3"]:
-        """The frame's axes as rows; `batch` is centred."""
-        raise NotImplementedError
-
-    def forward(self, batch: MoleculeBatch) -> PairedTokens:
-        origin = centroid(batch)
-        still = torch.eye(3, device=origin.device, dtype=origin.dtype).expand(len(batch), 3, 3)
-        frame = Frame(self.rotation(Frame(still, origin).enter(batch)), origin)
+    def framed(self, batch: MoleculeBatch, rotation: Float[Tensor, "b 3 3"]) -> PairedTokens:
+        """The tokens seen from the frame whose axes are the rows of `rotation`."""
+        frame = Frame(rotation, centroid(batch))
         target = frame.enter(batch)
         return PairedTokens(
             x=self.embedding(target), mask=batch.mask, context=FramedMolecules(target, frame)
@@ -108,15 +130,21 @@ class FramedAtoms(Tokenizer):
 class AugmentedAtoms(FramedAtoms):
     """A Haar-random frame for each molecule in training, the given one otherwise (ADiT's way)."""
 
-    def rotation(self, batch: MoleculeBatch) -> Float[Tensor, "b 3 3"]:
-        if self.training:
-            return random_rotations(len(batch)).to(batch.coordinates)
-        return torch.eye(3).to(batch.coordinates).expand(len(batch), 3, 3)
+    def forward(self, batch: MoleculeBatch) -> PairedTokens:
+        count = len(batch)
+        rotation = random_rotations(count) if self.training else torch.eye(3).expand(count, 3, 3)
+        return self.framed(batch, rotation.to(batch.coordinates))
 
 
 class InertialAtoms(FramedAtoms):
     """The principal axes of the tokens: latents do not see how the molecule was turned."""
 
-    def rotation(self, batch: MoleculeBatch) -> Float[Tensor, "b 3 3"]:
-        weights = batch.mask * (batch.elements + batch.hydrogens).to(batch.coordinates.dtype)
-        return inertial_frame(batch.coordinates, batch.mask, weights)
+    def forward(self, batch: MoleculeBatch) -> PairedTokens:
+        return self.framed(batch, principal_axes(centred(batch)))
+
+
+class OrderedAtoms(FramedAtoms):
+    """Axes towards the first tokens: with atoms in canonical order they are the molecule's own."""
+
+    def forward(self, batch: MoleculeBatch) -> PairedTokens:
+        return self.framed(batch, ordered_frame(centred(batch).coordinates, batch.mask))

@@ -3,13 +3,32 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
-from unite_core.config import Section
+from unite_core.config import Fraction, Section
+
+
+class StemConfig(Section):
+    """Sizes of the equivariant stem.
+
+    Molecules of up to `full_graph` tokens have no cutoff, larger ones one of `cutoff` angstrom.
+    `random_frames` is the share of molecules that get a random frame in training.
+    """
+
+    layers: PositiveInt = 2
+    channels: PositiveInt = 8
+    full_graph: PositiveInt = 32
+    cutoff: PositiveFloat = 6.0
+    random_frames: Fraction = 0.1
 
 
 class FrameConfig(Section):
-    """Which tokenizer: `augmented` (random rotations), `inertial` or `equivariant` (learned frame)."""
+    """Which tokenizer: in random rotations, or in a frame that turns with the molecule.
 
-    kind: Literal["augmented", "inertial", "equivariant"] = "inertial"
+    `inertial` takes the principal axes, `ordered` the directions of the first atoms, `equivariant`
+    learns them with the stem that `stem` describes.
+    """
+
+    kind: Literal["augmented", "inertial", "ordered", "equivariant"] = "ordered"
+    stem: StemConfig = StemConfig()
 
 
 class MoleculeDecoderConfig(Section):

@@ -26,7 +26,8 @@ PARENTS: dict[str, Parents] = {"heavy": heavy_parents, "atom": no_parents}
 def ragged(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The ranges starts[i] .. starts[i] + counts[i] end to end."""
     ends = np.cumsum(counts)
-    return np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+    places: np.ndarray = np.arange(ends[-1]) + np.repeat(starts - ends + counts, counts)
+    return places
 
 
 def gather(store: MoleculeStore, rows: np.ndarray) -> Atoms:
@@ -59,9 +60,7 @@ def token_counts(store: MoleculeStore, rows: np.ndarray, parents: Parents) -> np
 class MoleculeDataset(Dataset):
     """Rows of a store in one layout, in batches of a `multiple` of tokens."""
 
-    def __init__(
-        self, store: MoleculeStore, rows: np.ndarray, layout: str, multiple: int
-    ) -> None:
+    def __init__(self, store: MoleculeStore, rows: np.ndarray, layout: str, multiple: int) -> None:
         self.store = store
         self.rows = rows
         self.multiple = multiple
@@ -75,6 +74,7 @@ class MoleculeDataset(Dataset):
         """Molecules are not augmented here: the tokenizer chooses the frame."""
         atoms = gather(self.store, self.rows[indices])
         return fold(atoms, self.parents(atoms), self.multiple)
+
 
 def open_dataset(config: MoleculeConfig, split: str) -> MoleculeDataset:
     """A split of the configured source; DataError where it is empty."""

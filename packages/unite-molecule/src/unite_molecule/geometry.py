@@ -67,3 +67,36 @@ def aligned_rmsd(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a - a.mean(0), b - b.mean(0)
     moved = b @ superposition(a, b).T
     return float(np.sqrt(np.square(a - moved).sum(1).mean()))
+
+
+PERPENDICULAR = 1e-3
+"""Length in angstrom below which what is left of a vector gives no direction."""
+
+REACHES = (1.0, 4.0)
+"""Over how many points the weights of `ordered_frame`'s two sums fall by e."""
+
+
+@torch.no_grad()
+def ordered_frame(
+    x: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]
+) -> Float[Tensor, "b 3 3"]:
+    """Axes of centred points as rows, from sums that weigh early points more; always a rotation.
+
+    The first axis points to the first one or two points, the second to the first few. Unlike
+    principal axes they move smoothly with points that are not collinear. Mirror images differ.
+    """
+    place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+    # no matrix product: autocast would round it
+    near, far = ((((-place / reach).exp() * mask)[..., None] * x).sum(1) for reach in REACHES)
+    first = across(near, torch.zeros_like(near))
+    second = across(far, first)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=1)
+
+
+def across(v: Float[Tensor, "b 3"], axis: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3"]:
+    """Unit vector along the part of v that is perpendicular to `axis`, any such where none is."""
+    left = v - (v * axis).sum(-1, keepdim=True) * axis
+    spare = torch.eye(3, device=v.device, dtype=v.dtype)[axis.abs().argmin(-1)]
+    spare = spare - (spare * axis).sum(-1, keepdim=True) * axis
+    lost = left.norm(dim=-1, keepdim=True) < PERPENDICULAR
+    return torch.nn.functional.normalize(torch.where(lost, spare, left), dim=-1)

@@ -1,7 +1,6 @@
 """Which atoms share a latent: folds molecules into tokens, and unfolds tokens into molecules."""
 
 from dataclasses import dataclass, fields
-from typing import Self
 
 import numpy as np
 import torch
@@ -22,15 +21,15 @@ class MoleculeBatch:
     coordinates: Float[Tensor, "b n 3"]
     charges: Int[Tensor, "b n"]  # formal charges
     hydrogens: Int[Tensor, "b n"]  # hydrogens folded into the token, 0 to 4
-    offsets: Float[Tensor, "b n 4 3"]  # from the token's atom to its hydrogens, zero where there are none
+    offsets: Float[Tensor, "b n 4 3"]  # from the token's atom to its hydrogens, empty slots zero
     bonds: Int[Tensor, "b n n"]  # order 0 to 3 between tokens, symmetric
     mask: Bool[Tensor, "b n"]
 
     def __len__(self) -> int:
         return self.mask.shape[0]
 
-    def to(self, device: torch.device) -> Self:
-        return type(self)(*(getattr(self, f.name).to(device) for f in fields(self)))
+    def to(self, device: torch.device) -> "MoleculeBatch":
+        return MoleculeBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     @property
     def filled(self) -> Bool[Tensor, "b n 4"]:
@@ -41,7 +40,7 @@ class MoleculeBatch:
 
 @dataclass(frozen=True)
 class Atoms:
-    """Molecules end to end: `molecule` [A] numbers each atom's molecule, bonds count over all atoms."""
+    """Molecules end to end: `molecule` [A] numbers each atom's molecule, bonds count all atoms."""
 
     molecule: np.ndarray
     elements: np.ndarray
@@ -70,14 +69,29 @@ def no_parents(atoms: Atoms) -> np.ndarray:
 
 
 def heavy_parents(atoms: Atoms) -> np.ndarray:
-    """A latent for each heavy atom: the heavy neighbour of each hydrogen [A], -1 where there is none."""
+    """A latent for each heavy atom: the heavy neighbour of each hydrogen [A], -1 for none.
+
+    A hydrogen that finds its neighbour's slots taken gets a latent of its own.
+    """
     parents = no_parents(atoms)
     light = atoms.elements == 1
     first, second = atoms.bonds[:, 0], atoms.bonds[:, 1]
     for hydrogen, other in ((first, second), (second, first)):
         folded = light[hydrogen] & ~light[other]
         parents[hydrogen[folded]] = other[folded]
-    return parents
+    beyond = (parents >= 0) & (rank_within(parents) >= MAX_HYDROGENS)
+    return np.where(beyond, -1, parents)
+
+
+def token_states(atoms: Atoms, parents: np.ndarray) -> np.ndarray:
+    """All that tokens are: distinct (element, charge, hydrogens inside, other bonds' orders) [s, 4]."""
+    own = parents < 0
+    hydrogens = np.bincount(parents[~own], minlength=len(own))
+    ends, orders = atoms.bonds[:, :2], atoms.bonds[:, 2]
+    between = own[ends].all(1)
+    totals = np.bincount(ends[between].ravel(), orders[between].repeat(2), minlength=len(own))
+    each = np.stack([atoms.elements, atoms.charges, hydrogens, totals], axis=1)
+    return np.unique(each[own].astype(np.int64), axis=0)
 
 
 def rank_within(groups: np.ndarray) -> np.ndarray:

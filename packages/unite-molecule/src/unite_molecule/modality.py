@@ -1,7 +1,7 @@
 """The molecule modality: what the core asks of a plug-in, answered for 3D molecules."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +9,43 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from unite_core.errors import ConfigurationError
+from torch_geometric.data import Batch, Data
+from unite_core.errors import ConfigurationError, DataError
 from unite_core.modality import ConditionEmbedding, Modality, Story, Unconditional
 from unite_core.types import Layout
 
-from unite_molecule.atoms import AugmentedAtoms, Frame, FramedAtoms, FramedMolecules, InertialAtoms
-from unite_molecule.config import MoleculeConfig, MoleculeSampleOptions
+from unite_molecule.assignment import Beliefs, assign
+from unite_molecule.atoms import (
+    AugmentedAtoms,
+    Frame,
+    FramedAtoms,
+    FramedMolecules,
+    InertialAtoms,
+    OrderedAtoms,
+)
+from unite_molecule.config import FrameConfig, MoleculeConfig, MoleculeSampleOptions
 from unite_molecule.data import PARENTS, MoleculeDataset, gather, open_dataset
 from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
 from unite_molecule.drawing import draw_grid
+from unite_molecule.equivariant import EquivariantAtoms
 from unite_molecule.formats import read_molecules, write_molecules
 from unite_molecule.geometry import random_rotations
-from unite_molecule.layout import MoleculeBatch, concatenate, fold, unfold
+from unite_molecule.layout import MoleculeBatch, concatenate, fold, token_states, unfold
 from unite_molecule.losses import molecule_loss
 from unite_molecule.metrics import score_reconstruction, score_table
 from unite_molecule.own_data import trainable, with_bonds
 from unite_molecule.prepare import prepare
+from unite_molecule.pyg import as_molecule, each
 from unite_molecule.reconstruction import compare
 from unite_molecule.report import write_report
 from unite_molecule.template import Rejected
 from unite_molecule.types import Molecule
 
-TOKENIZERS: dict[str, type[FramedAtoms]] = {
-    "augmented": AugmentedAtoms,
-    "inertial": InertialAtoms,
+TOKENIZERS: dict[str, Callable[[int, FrameConfig], FramedAtoms]] = {
+    "augmented": lambda width, _: AugmentedAtoms(width),
+    "inertial": lambda width, _: InertialAtoms(width),
+    "ordered": lambda width, _: OrderedAtoms(width),
+    "equivariant": lambda width, frame: EquivariantAtoms(width, frame.stem),
 }
 """The frames by their names in the configuration."""
 
@@ -54,6 +67,12 @@ class MoleculeModality(Modality):
         super().__init__(config, statistics)
         self.elements = list(statistics["elements"])
         self.charges = list(statistics["charges"])
+        self.states = np.array(
+            [
+                (self.elements.index(element), self.charges.index(charge), hydrogens, order)
+                for element, charge, hydrogens, order in statistics["states"]
+            ]
+        )
         self.histogram = {int(size): count for size, count in statistics["sizes"].items()}
 
     @classmethod
@@ -63,15 +82,17 @@ class MoleculeModality(Modality):
 
     @classmethod
     def measure(cls, config: BaseModel) -> dict[str, Any]:
-        """Elements, charges and token counts of the training split."""
+        """Elements, charges, states (see `assign`) and token counts of the training split."""
         assert isinstance(config, MoleculeConfig)
         data = open_dataset(config, "train")
         sizes, counts = np.unique(data.sizes, return_counts=True)
         atoms = gather(data.store, data.rows)
-        own = PARENTS[config.layout](atoms) < 0
+        parents = PARENTS[config.layout](atoms)
+        own = parents < 0
         return {
             "elements": np.unique(atoms.elements[own]).tolist(),
             "charges": np.unique(atoms.charges[own]).tolist(),
+            "states": token_states(atoms, parents).tolist(),
             "sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
             "molecules": len(data),
         }
@@ -81,7 +102,7 @@ class MoleculeModality(Modality):
         return -(-largest // multiple) * multiple
 
     def tokenizer(self, width: int) -> FramedAtoms:
-        return TOKENIZERS[self.config.frame.kind](width)
+        return TOKENIZERS[self.config.frame.kind](width, self.config.frame)
 
     def decoder(self, latent_dim: int) -> MoleculeDecoder:
         return MoleculeDecoder(
@@ -152,19 +173,28 @@ class MoleculeModality(Modality):
         return unfold(frame.leave(self.decide(prediction, mask)))
 
     def decide(self, prediction: MoleculePrediction, mask: Tensor) -> MoleculeBatch:
-        """The likeliest class of everything, in the tokenizer's frame."""
-        elements = torch.tensor(self.elements, device=mask.device)[prediction.elements.argmax(-1)]
-        charges = torch.tensor(self.charges, device=mask.device)[prediction.charges.argmax(-1)]
-        hydrogens = prediction.hydrogens.argmax(-1)
-        pairs = mask[:, :, None] & mask[:, None]
-        diagonal = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+        """The likeliest molecules whose valences fit, in the tokenizer's frame."""
+        heads = (prediction.elements, prediction.charges, prediction.hydrogens, prediction.bonds)
+        logs = [head.float().log_softmax(-1).cpu().numpy() for head in heads]
+        b, n = mask.shape
+        elements, charges, hydrogens = (np.zeros((b, n), dtype=np.int64) for _ in range(3))
+        bonds = np.zeros((b, n, n), dtype=np.int64)
+        for row, size in enumerate(mask.sum(1).tolist()):
+            own = [log[row, :size] for log in logs]
+            found = assign(Beliefs(*own[:3], own[3][:, :size], self.states))
+            elements[row, :size] = np.take(self.elements, found.elements)
+            charges[row, :size] = np.take(self.charges, found.charges)
+            hydrogens[row, :size] = found.hydrogens
+            bonds[row, :size, :size] = found.bonds
+        classes = (torch.from_numpy(x).to(mask.device) for x in (elements, charges, hydrogens))
+        element, charge, hydrogen = classes
         return MoleculeBatch(
-            elements=elements * mask,
+            elements=element,
             coordinates=prediction.coordinates * mask[..., None],
-            charges=charges * mask,
-            hydrogens=hydrogens * mask,
+            charges=charge,
+            hydrogens=hydrogen,
             offsets=prediction.offsets,
-            bonds=prediction.bonds.argmax(-1) * (pairs & ~diagonal),
+            bonds=torch.from_numpy(bonds).to(mask.device),
             mask=mask,
         )
 
@@ -178,13 +208,17 @@ class MoleculeModality(Modality):
         pairs = zip(molecules, with_bonds(molecules), strict=True)
         return [bare if bonded is None else bonded for bare, bonded in pairs], rejected
 
-    def accept(self, samples: Sequence[Molecule]) -> tuple[list[Molecule], Mapping[str, int]]:
+    def accept(
+        self, samples: Sequence[Molecule | Data] | Batch
+    ) -> tuple[list[Molecule], Mapping[str, int]]:
+        """Takes PyG's Data and Batch as well."""
         accepted: list[Molecule] = []
         refused: Counter[str] = Counter()
-        for sample in samples:
+        for sample in each(samples):
             try:
-                accepted.append(self.checked(trainable(sample if len(sample.bonds) else None)))
-            except Rejected as reason:
+                molecule = as_molecule(sample)
+                accepted.append(self.checked(trainable(molecule if len(molecule.bonds) else None)))
+            except (Rejected, DataError) as reason:
                 refused[str(reason)] += 1
         return accepted, refused
 

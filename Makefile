@@ -1,0 +1,33 @@
+# Each target sets everything up that it needs; a second call finds it done.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BENCHMARKS := data_speed training_speed sampling_speed memory samplers ablations
+
+.PHONY: demo test lint bench
+
+# Real QM9 -> train -> sample -> evaluate -> report. `make demo MINUTES=1` trains for a minute.
+demo: $(INSTALLED)
+	$(BIN)/unite train qm9-demo --resume auto --output runs/demo $(if $(MINUTES),-o training.minutes=$(MINUTES))
+	$(BIN)/unite report runs/demo --compare qm9-small
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Every measurement but the curve of quality over hours, which is `benchmarks/quality_curve.py`.
+bench: $(INSTALLED)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+$(INSTALLED): requirements.txt constraints.txt $(wildcard packages/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --requirement requirements.txt
+	touch $@

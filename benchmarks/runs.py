@@ -1,0 +1,77 @@
+"""Training runs that leave snapshots behind, and how good a model is."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from unite_core.config import RunConfig
+from unite_core.model import UniteModel, build_model
+from unite_core.objective import JointObjective
+from unite_core.training import Trainer
+
+SAMPLED = (
+    "atom_stable",
+    "molecule_stable",
+    "edm_valid",
+    "strict_valid",
+    "strict_valid_unique",
+    "unique_among_valid",
+)
+RECONSTRUCTED = ("match", "rmsd")
+PIECE = 500
+"""Molecules that are reconstructed at once."""
+
+
+def trainer(config: RunConfig, output: Path) -> Trainer:
+    """The trainer of a configuration, as the command line makes it."""
+    model = build_model(config)
+    return Trainer(
+        JointObjective(model, config.objective),
+        model.modality.dataset("train"),
+        config.training,
+        config.optimizer,
+        output,
+        config.model_dump(mode="json"),
+    )
+
+
+def snapshots(run: Path) -> dict[float, Path]:
+    """The models RUN/model-<minutes> by their minutes of training."""
+    found = {float(path.name.removeprefix("model-")): path for path in run.glob("model-*")}
+    return dict(sorted(found.items()))
+
+
+def train(config: RunConfig, output: Path, points: int) -> None:
+    """Trains, or goes on, until `points` averaged models lie in `output`, evenly spaced in time."""
+    run = trainer(config, output)
+
+    def keep(average: Any, step: int) -> None:
+        if int(run.fraction * points) > len(snapshots(output)):
+            average.save_pretrained(output / f"model-{run.seconds / 60:.2f}")
+
+    run.train("auto", keep)
+    keep(run.ema.module, run.steps_done)
+
+
+def sampled(model: UniteModel, count: int, **how: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics of `count` samples with the seconds they took, and the same metrics of the data."""
+    start = time.perf_counter()
+    samples = model.generate(count, **how)
+    seconds = time.perf_counter() - start
+    scores = model.modality.score(model.modality.config, samples, None)
+    ours, data = ({name: scores[row][name] for name in SAMPLED} for row in ("samples", "data"))
+    return {"seconds": seconds, **ours}, data
+
+
+def reconstructed(model: UniteModel, count: int) -> dict[str, Any]:
+    """Match rate and RMSD [A] of `count` test molecules."""
+    modality = model.modality
+    data = modality.dataset("test")
+    originals, copies = [], []
+    for rows in np.array_split(np.arange(count), -(-count // PIECE)):
+        batch = data.batch(rows, None)
+        originals += modality.originals(batch)
+        copies += model.reconstruct(batch)
+    scores = modality.score_reconstruction(originals, copies)
+    return {name: scores[name] for name in RECONSTRUCTED}

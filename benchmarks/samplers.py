@@ -1,0 +1,51 @@
+"""Samplers of one model at equal numbers of network evaluations: quality against time."""
+
+import argparse
+
+import matplotlib.pyplot as plt
+from environment import RESULTS, Row, publish
+from runs import sampled
+from unite_core.model import UniteModel, load_model
+
+PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
+"""Network evaluations of a step."""
+
+
+def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row:
+    """One sampler at one cost."""
+    steps = evaluations // PER_STEP[solver]
+    scores, _ = sampled(model, count, steps=steps, solver=solver)
+    return {"solver": solver, "evaluations": evaluations, **scores}
+
+
+def plot(rows: list[Row]) -> None:
+    """Two shares against evaluations, a line for each sampler."""
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for panel, metric in zip(panels, ("molecule_stable", "strict_valid"), strict=True):
+        for solver in PER_STEP:
+            own = [row for row in rows if row["solver"] == solver]
+            costs, values = zip(*((row["evaluations"], row[metric]) for row in own), strict=True)
+            panel.plot(costs, values, marker="o", label=solver)
+        panel.set(xlabel="network evaluations", ylabel=metric, xscale="log")
+        panel.legend()
+    figure.savefig(RESULTS / "samplers.png", dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="qm9-small")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[10, 20, 50, 100, 200])
+    arguments = parser.parse_args()
+    model = load_model(arguments.model)
+    rows = [
+        measure(model, solver, evaluations, arguments.count)
+        for solver in PER_STEP
+        for evaluations in arguments.evaluations
+    ]
+    publish("samplers", rows, **vars(arguments))
+    plot(rows)
+
+
+if __name__ == "__main__":
+    main()

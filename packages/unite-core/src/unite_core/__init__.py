@@ -1,0 +1,1 @@
+"""One network that is both tokenizer and generator: the modality-agnostic core."""

@@ -1,0 +1,74 @@
+"""unite train."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from unite_core.cli.outputs import check_directory
+from unite_core.cli.terminal import show_made
+from unite_core.config import RunConfig
+from unite_core.errors import ConfigurationError
+from unite_core.recipes import load_recipe
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name (see `unite list`) or YAML file.")],
+    override: Annotated[
+        list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="As training.minutes=5.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="'auto' for the newest checkpoint, or one's directory.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Directory in place of the recipe's.")] = None,
+) -> None:
+    """Train a model. Runs on many devices under torchrun or accelerate launch."""
+    refuse_lone_process(os.environ)
+    config = load_recipe(recipe, override or [])
+    if output is not None:
+        config = config.model_copy(update={"output": output})
+    check_directory(config.output)
+    run(config, starting_point(resume))
+
+
+def refuse_lone_process(environment: Mapping[str, str]) -> None:
+    """`accelerate launch --cpu` starts one process, silently, whatever --num_processes says."""
+    several = {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= environment.keys()
+    told = {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} & environment.keys()
+    if several and not told:
+        raise ConfigurationError(
+            "accelerate launch started one process where several were asked for: use "
+            "torchrun --nproc_per_node N -m unite_core.cli train RECIPE"
+        )
+
+
+def starting_point(resume: str | None) -> Literal["auto"] | Path | None:
+    """What `--resume` says, as the trainer takes it."""
+    if resume is None:
+        return None
+    return "auto" if resume == "auto" else Path(resume)
+
+
+def run(config: RunConfig, resume: Literal["auto"] | Path | None) -> None:
+    """Train as `config` says; the main process ends by saying what was made."""
+    from unite_core.evaluation import preview
+    from unite_core.model import build_model
+    from unite_core.objective import JointObjective
+    from unite_core.training import Trainer
+
+    model = build_model(config)
+    trainer = Trainer(
+        objective=JointObjective(model, config.objective),
+        dataset=model.modality.dataset("train"),
+        config=config.training,
+        optimizer=config.optimizer,
+        output=config.output,
+        run_config=config.model_dump(mode="json"),
+    )
+    trainer.train(resume, partial(preview, directory=config.output / "previews"))
+    if trainer.accelerator.is_main_process:
+        made = [config.output / name for name in ("model", "checkpoints", "log.jsonl")]
+        show_made(made, f"unite report {config.output}")

@@ -1,0 +1,138 @@
+"""Generate, reconstruct and score with a finished model."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from unite_core.config import Solver
+from unite_core.errors import StorageError
+from unite_core.model import UniteModel, open_model
+from unite_core.plugins import Plugin
+
+PICTURED = 20
+"""Samples in a picture."""
+
+Pair = tuple[Any, Any]
+"""An original and its reconstruction."""
+
+Table = Mapping[str, Mapping[str, Any]]
+"""Row -> metric -> value."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn, as `UniteModel.generate` takes it."""
+
+    steps: int = 50
+    solver: Solver = "stochastic"
+    seed: int = 0
+    batch_size: int = 512
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """New samples and held-out ones reconstructed, with their scores.
+
+    `scores` has the rows "samples" and "data" of `Modality.score`.
+    """
+
+    samples: list[Any]
+    pairs: list[Pair]
+    scores: dict[str, dict[str, Any]]
+    reconstruction: dict[str, Any]
+
+
+def open_on_device(directory: Path) -> UniteModel:
+    """The model on the accelerator, if there is one; StorageError where it does not load."""
+    with redirect_stdout(sys.stderr):  # the hub's client announces what it loads
+        model = open_model(directory)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return model if accelerator is None else model.to(accelerator)
+
+
+def generate(
+    model: UniteModel, count: int, sampling: Sampling, options: BaseModel | None = None
+) -> list[Any]:
+    """`count` new samples."""
+    return model.generate(count, **asdict(sampling), options=options)
+
+
+def reconstruct(model: UniteModel, samples: Sequence[Any], batch_size: int) -> list[Any]:
+    """Samples that the modality accepted, through latents and back."""
+    starts = range(0, len(samples), batch_size)
+    batches = (model.modality.collate(samples[i : i + batch_size]) for i in starts)
+    return [sample for batch in batches for sample in model.reconstruct(batch)]
+
+
+def reconstruct_split(model: UniteModel, split: str, count: int, batch_size: int) -> list[Pair]:
+    """The first `count` samples of a split, each with its reconstruction."""
+    data = model.modality.dataset(split)
+    indices = np.arange(min(count, len(data)))
+    pairs: list[Pair] = []
+    for start in range(0, len(indices), batch_size):
+        batch = data.batch(indices[start : start + batch_size], None)
+        originals = model.modality.originals(batch)
+        pairs += zip(originals, model.reconstruct(batch), strict=True)
+    return pairs
+
+
+def evaluate(
+    model: UniteModel, count: int, sampling: Sampling, reference: str | None
+) -> Evaluation:
+    """Scores `count` new samples, and the reconstruction of up to `count` test ones."""
+    modality = model.modality
+    samples = generate(model, count, sampling)
+    pairs = reconstruct_split(model, "test", count, sampling.batch_size)
+    return Evaluation(
+        samples=samples,
+        pairs=pairs,
+        scores=modality.score(modality.config, samples, reference),
+        reconstruction=modality.score_reconstruction([a for a, _ in pairs], [b for _, b in pairs]),
+    )
+
+
+def preview(model: nn.Module, step: int, directory: Path) -> None:
+    """Pictures of new samples, and of validation ones each followed by its reconstruction."""
+    assert isinstance(model, UniteModel)
+    directory.mkdir(exist_ok=True)
+    samples = generate(model, PICTURED, Sampling())
+    model.modality.preview(samples, directory / f"step-{step:09d}-samples.png")
+    pairs = reconstruct_split(model, "validation", PICTURED // 2, PICTURED)
+    both = [sample for pair in pairs for sample in pair]
+    model.modality.preview(both, directory / f"step-{step:09d}-reconstructions.png")
+
+
+def versions(plugin: Plugin) -> dict[str, str]:
+    """What the figures depend on."""
+    packages = {name: version(name) for name in ("torch", "unite-core", *plugin.packages)}
+    return {"python": sys.version.split()[0], **packages}
+
+
+def write_metrics(
+    path: Path,
+    samples: Table,
+    reconstruction: Table,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> None:
+    """The figures as JSON, with how they were made; StorageError."""
+    figures = {
+        "samples": samples,
+        "reconstruction": reconstruction,
+        "settings": settings,
+        "versions": versions,
+    }
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error

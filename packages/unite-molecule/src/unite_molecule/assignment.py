@@ -1,0 +1,140 @@
+"""The likeliest elements, charges, hydrogens and bonds that fit together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+UNLIKELY = 20.0
+"""States and orders this much less likely (natural logarithm) than the best are not considered."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Log-probabilities of one molecule's n tokens; `states` lists what an atom may be.
+
+    A state is (element class, charge class, hydrogens, sum of bond orders to other tokens).
+    """
+
+    elements: np.ndarray  # [n, e]
+    charges: np.ndarray  # [n, c]
+    hydrogens: np.ndarray  # [n, 5]
+    bonds: np.ndarray  # [n, n, 4], symmetric
+    states: np.ndarray  # [s, 4]
+
+    def of_states(self) -> np.ndarray:
+        """Log-probability of each state of each token [n, s]."""
+        element, charge, hydrogens, _ = self.states.T
+        return self.elements[:, element] + self.charges[:, charge] + self.hydrogens[:, hydrogens]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One choice for everything: `elements` and `charges` are classes."""
+
+    elements: np.ndarray  # [n]
+    charges: np.ndarray  # [n]
+    hydrogens: np.ndarray  # [n]
+    bonds: np.ndarray  # [n, n], orders, symmetric
+
+    def pieces(self) -> np.ndarray:
+        """Which connected piece each token belongs to [n]."""
+        _, labels = connected_components(csr_matrix(self.bonds > 0), directed=False)
+        return np.asarray(labels)
+
+    def fits(self, states: np.ndarray) -> bool:
+        """Whether every token is in a known state and the molecule is one piece."""
+        own = (self.elements, self.charges, self.hydrogens, self.bonds.sum(1))
+        known = set(map(tuple, states.tolist()))
+        return known.issuperset(map(tuple, np.stack(own, 1).tolist())) and not self.pieces().any()
+
+
+def independent(beliefs: Beliefs) -> Assignment:
+    """The likeliest class of each quantity by itself."""
+    orders = beliefs.bonds.argmax(-1)
+    return Assignment(
+        beliefs.elements.argmax(-1),
+        beliefs.charges.argmax(-1),
+        beliefs.hydrogens.argmax(-1),
+        orders * ~np.eye(len(orders), dtype=bool),
+    )
+
+
+class Program:
+    """The integer program: one state for each token, one order for each pair, valences equal.
+
+    Maximises the sum of log-probabilities. Pieces found apart are joined by adding a constraint
+    that some bond leaves one of them.
+    """
+
+    def __init__(self, beliefs: Beliefs) -> None:
+        self.beliefs, n = beliefs, len(beliefs.elements)
+        first, second = np.triu_indices(n, 1)
+        scores, orders = beliefs.of_states(), beliefs.bonds[first, second]
+        self.token, self.state = np.nonzero(scores > scores.max(1, keepdims=True) - UNLIKELY)
+        self.pair, self.order = np.nonzero(orders > orders.max(1, keepdims=True) - UNLIKELY)
+        self.first, self.second = first[self.pair], second[self.pair]
+        self.cost = -np.concatenate([scores[self.token, self.state], orders[self.pair, self.order]])
+        states, pairs = len(self.token), len(self.pair)
+        one_state = self.row_sums(n, self.token, np.ones(states), 0)
+        one_order = self.row_sums(len(first), self.pair, np.ones(pairs), states)
+        used = -beliefs.states[self.state, 3].astype(float)
+        valence = self.row_sums(n, self.token, used, 0)
+        for end in (self.first, self.second):
+            valence = valence + self.row_sums(n, end, self.order.astype(float), states)
+        self.constraints = [
+            LinearConstraint(one_state, 1, 1),
+            LinearConstraint(one_order, 1, 1),
+            LinearConstraint(valence, 0, 0),
+        ]
+
+    def row_sums(self, rows: int, row: np.ndarray, values: np.ndarray, start: int) -> csr_matrix:
+        """A matrix that adds up variables `start` + k, times values[k], in row[k]."""
+        columns = start + np.arange(len(row))
+        return csr_matrix((values, (row, columns)), shape=(rows, len(self.cost)))
+
+    def solve(self) -> Assignment | None:
+        """The best assignment, None where nothing fits."""
+        result = milp(
+            self.cost,
+            constraints=self.constraints,
+            integrality=np.ones_like(self.cost),
+            bounds=Bounds(0, 1),
+        )
+        if result.x is None:
+            return None
+        chosen = result.x > 0.5
+        states, orders = chosen[: len(self.token)], chosen[len(self.token) :]
+        n = len(self.beliefs.elements)
+        bonds = np.zeros((n, n), dtype=np.int64)
+        bonds[self.first[orders], self.second[orders]] = self.order[orders]
+        element, charge, hydrogens, _ = self.beliefs.states[self.state[states]].T
+        return Assignment(element, charge, hydrogens, bonds + bonds.T)
+
+    def join(self, piece: np.ndarray) -> None:
+        """Demands a bond between the tokens in `piece` [n] and the others."""
+        leaving = (piece[self.first] != piece[self.second]) & (self.order > 0)
+        row = self.row_sums(1, np.zeros(len(leaving), int), leaving.astype(float), len(self.token))
+        self.constraints.append(LinearConstraint(row, 1, np.inf))
+
+
+def assign(beliefs: Beliefs) -> Assignment:
+    """The likeliest assignment in known states and in one piece.
+
+    Where there is none, the likeliest of each by itself: such a molecule is not valid.
+    """
+    simple = independent(beliefs)
+    if simple.fits(beliefs.states):
+        return simple
+    program = Program(beliefs)
+    for _ in range(len(beliefs.elements)):
+        found = program.solve()
+        if found is None:
+            return simple
+        pieces = found.pieces()
+        if not pieces.any():
+            return found
+        program.join(pieces == 0)
+    return simple

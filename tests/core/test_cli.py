@@ -1,0 +1,326 @@
+"""The command line, from training to the report, and what it says to bad input."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from unite_core.cli import main
+from unite_core.cli.train import refuse_lone_process
+from unite_core.errors import ConfigurationError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def call(arguments: Sequence[object]) -> int:
+    """The exit code of `unite` with these arguments, in this process."""
+    with mock.patch("sys.argv", ["unite", *map(str, arguments)]):
+        try:
+            main()
+        except SystemExit as error:
+            return int(error.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    output = tmp_path_factory.mktemp("runs") / "toy"
+    assert call(["train", "toy-small", "--output", output]) == 0
+    return output
+
+
+@pytest.fixture
+def unite(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Exit code, stdout and stderr of a command, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = call(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def write_points(path: Path, *samples: list[list[float]]) -> Path:
+    path.write_text(json.dumps(samples))
+    return path
+
+
+def test_help_and_checks_need_no_torch() -> None:
+    code = "import sys, unite_core.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_training_leaves_a_model_a_log_and_pictures(trained: Path) -> None:
+    assert (trained / "model" / "model.safetensors").is_file()
+    assert len((trained / "log.jsonl").read_text().splitlines()) == 3
+    assert len(list((trained / "previews").iterdir())) == 2
+
+
+def test_training_goes_on_by_resume_alone(unite: Run, trained: Path) -> None:
+    code, _, err = unite("train", "toy-small", "--output", trained)
+    assert (code, "go on with --resume auto" in err) == (2, True)
+    code, out, _ = unite("train", "toy-small", "--output", trained, "--resume", "auto")
+    assert code == 0
+    assert f"next: unite report {trained}" in out
+
+
+def test_samples_are_written_and_repeat_by_seed(unite: Run, trained: Path) -> None:
+    for name, seed in (("a.json", 1), ("b.json", 1), ("c.json", 2)):
+        code, out, _ = unite(
+            "sample", trained, "-n", 5, "--steps", 3, "--seed", seed, "--output", name
+        )
+        assert code == 0
+        assert f"wrote {name}\nnext: unite evaluate {name}" in out
+    a, b, c = (Path(f"{name}.json").read_text() for name in "abc")
+    assert a == b != c
+    assert len(json.loads(a)) == 5
+
+
+@pytest.mark.parametrize("words", [["--point-count", "3"], ["--point-count=3"]])
+def test_a_modality_has_sample_options_of_its_own(
+    unite: Run, trained: Path, words: list[str]
+) -> None:
+    command = ["sample", trained, "-n", 4, "--output", "s.json", "--steps", 2]
+    assert unite(*command, *words)[0] == 0
+    assert [len(points) for points in json.loads(Path("s.json").read_text())] == [3] * 4
+
+
+def test_reconstruction_says_each_error_and_what_was_rejected(unite: Run, trained: Path) -> None:
+    good, bad, large = [[1.0, 0.0], [0.0, 1.0]], [[float("nan"), 0.0]], [[0.0, 0.0]] * 6
+    source = write_points(Path("in.json"), good, bad, large, good)
+    code, out, err = unite("reconstruct", trained, source, "--output", "out.json")
+    assert code == 0
+    first, second = (line.split("\t") for line in out.splitlines()[:2])
+    assert (first[0], second[0]) == ("1", "2")
+    made = json.loads(Path("out.json").read_text())
+    expected = np.abs(np.subtract(good, made[0])).mean()
+    assert float(first[1]) == pytest.approx(expected, abs=1e-4)
+    assert "rejected 1: coordinates that are not finite" in err
+    assert "rejected 1: more than 5 points" in err
+    assert len(made) == 2
+
+
+def test_nothing_usable_is_exit_3(unite: Run, trained: Path) -> None:
+    source = write_points(Path("in.json"), [[float("nan"), 0.0]])
+    code, _, err = unite("reconstruct", trained, source, "--output", "out.json")
+    assert (code, "holds nothing that this model can take" in err) == (3, True)
+    assert not Path("out.json").exists()
+    code, _, err = unite("evaluate", source)
+    assert (code, "holds no usable sample" in err) == (3, True)
+
+
+def test_a_model_is_scored_beside_the_data(unite: Run, trained: Path) -> None:
+    code, out, _ = unite("evaluate", trained, "-n", 6, "--steps", 2)
+    assert code == 0
+    figures = json.loads(Path("metrics.json").read_text())
+    assert list(figures["samples"]) == [str(trained), "data"]
+    assert figures["samples"]["data"] == {"radius": 1.0}
+    assert figures["reconstruction"][str(trained)]["error"] > 0
+    assert figures["settings"]["count"] == 6
+    assert {"torch", "numpy"} <= figures["versions"].keys()
+    assert "radius" in out
+
+
+def test_a_file_of_samples_is_scored(unite: Run) -> None:
+    source = write_points(Path("in.json"), [[3.0, 4.0]], [[0.0, float("inf")]])
+    code, out, err = unite("evaluate", source, "--output", "figures.json")
+    assert code == 0
+    figures = json.loads(Path("figures.json").read_text())
+    assert figures["samples"]["in.json"] == {"radius": 5.0}
+    assert figures["settings"]["rejected"] == {"coordinates that are not finite": 1}
+    assert "rejected 1" in err
+    assert "radius" in out
+
+
+def test_a_report_sets_models_side_by_side(unite: Run, trained: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(trained / "model", tmp_path / "other")
+    code, out, _ = unite("report", trained, "--compare", other, "-n", 4, "--steps", 2)
+    assert code == 0
+    figures = json.loads((trained / "metrics.json").read_text())
+    assert list(figures["samples"]) == [str(trained), str(other), "data"]
+    assert figures["samples"][str(trained)] == figures["samples"][str(other)]
+    page = (trained / "report.html").read_text()
+    assert "unite train toy-small" in page
+    assert "3 lines" in page
+    for name in ("metrics.json", "samples.json", "report.html"):
+        assert f"wrote {trained / name}" in out
+
+
+def test_a_report_needs_a_run(unite: Run, trained: Path) -> None:
+    code, _, err = unite("report", trained / "model", "-n", 4)
+    assert (code, "is not a run" in err) == (5, True)
+
+
+def test_info_says_what_a_model_is(unite: Run, trained: Path) -> None:
+    code, out, _ = unite("info", trained)
+    assert code == 0
+    for fact in ("modality: toy", "width: 16", "longest: 5", "--point-count: integer", "step: 6"):
+        assert fact in out
+
+
+def test_info_counts_the_numbers_in_the_weights(unite: Run, trained: Path) -> None:
+    from unite_core.model import load_model
+
+    count = sum(tensor.numel() for tensor in load_model(trained).state_dict().values())
+    assert f"parameters: {count}" in unite("info", trained)[1]
+
+
+def test_list_names_modalities_and_recipes(unite: Run) -> None:
+    code, out, _ = unite("list")
+    assert code == 0
+    assert "  toy  works" in out
+    assert "  toy-small  " in out
+
+
+def test_data_is_prepared_by_its_modality(unite: Run) -> None:
+    code, out, _ = unite("data", "prepare", "circles", "--modality", "toy")
+    assert code == 0
+    assert "circles: 64 kept, 0 rejected" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "toy-smal"], "no recipe 'toy-smal'; did you mean 'toy-small'?"),
+        (["train", "toy-small", "-o", "training.minutes=NaN"], "finite number"),
+        (["train", "toy-small", "-o", "training.stps=3"], "did you mean 'steps'?"),
+        (["train", "toy-small", "-o", "training.steps=x"], "valid integer"),
+        (["data", "prepare", "x", "--modality", "tyo"], "did you mean 'toy'?"),
+        (["sample", "--point-count", "3", "--output", "s.json"], "CHECKPOINT comes before"),
+    ],
+)
+def test_a_configuration_error_is_exit_2_and_makes_nothing(
+    unite: Run, arguments: list[str], message: str
+) -> None:
+    code, out, err = unite(*arguments)
+    assert code == 2
+    assert message in err
+    assert err.startswith("error: ")
+    assert not out
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output", "s.jsn"], "unknown ending '.jsn'; did you mean '.json'?"),
+        (["--output", "s.json", "--point-cuont", "3"], "did you mean '--point-count'?"),
+        (["--output", "s.json", "--step", "3"], "did you mean '--steps'?"),
+        (["--output", "s.json", "--point-count", "9"], "--point-count: Input should be"),
+        (["--output", "s.json", "--point-count"], "--point-count needs a value"),
+        (["--output", "s.json", "stray"], "unexpected argument 'stray'"),
+        (["--output", "s.json", "--solver", "rk4"], "rk4"),
+        (["--output", "s.json", "-n", "0"], "-n"),
+        ([], "--output"),
+    ],
+)
+def test_a_bad_sample_option_is_found_before_sampling(
+    unite: Run, trained: Path, words: list[str], message: str
+) -> None:
+    with mock.patch("unite_core.evaluation.open_on_device", side_effect=AssertionError):
+        code, _, err = unite("sample", trained, *words)
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sample", "{run}", "--output", "none/s.json"],
+        ["reconstruct", "{run}", "in.json", "--output", "none/s.json"],
+        ["evaluate", "{run}", "--output", "none/s.json"],
+        ["train", "toy-small", "--output", "in.json/run"],
+    ],
+)
+def test_an_output_that_cannot_be_written_is_exit_5_before_anything_is_computed(
+    unite: Run, trained: Path, words: list[str]
+) -> None:
+    write_points(Path("in.json"), [[1.0, 0.0]])
+    with (
+        mock.patch("unite_core.evaluation.open_on_device", side_effect=AssertionError),
+        mock.patch("unite_core.model.build_model", side_effect=AssertionError),
+    ):
+        code, _, err = unite(*(word.format(run=trained) for word in words))
+    assert code == 5
+    assert "error: cannot write" in err
+
+
+def test_an_existing_file_survives_a_failed_command(unite: Run, trained: Path) -> None:
+    Path("s.json").write_text("mine")
+    assert unite("sample", trained, "--output", "s.json", "--point-count", "9")[0] == 2
+    assert Path("s.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct", "evaluate", "info", "report"])
+def test_a_missing_checkpoint_is_exit_5(unite: Run, command: str) -> None:
+    write_points(Path("in.json"), [[1.0, 0.0]])
+    more = {"sample": ["--output", "s.json"], "reconstruct": ["in.json", "--output", "s.json"]}
+    code, _, err = unite(command, "no/such/run", *more.get(command, []))
+    assert code == 5
+    assert "no model 'no/such/run'" in err
+
+
+def test_a_missing_resume_is_exit_5_and_never_a_fresh_start(unite: Run) -> None:
+    code, _, err = unite("train", "toy-small", "--output", "run", "--resume", "run/none")
+    assert (code, "is not a checkpoint" in err) == (5, True)
+    assert not Path("run/log.jsonl").exists()
+
+
+def test_truncated_weights_are_exit_5(unite: Run, trained: Path) -> None:
+    shutil.copytree(trained / "model", "cut")
+    weights = Path("cut/model.safetensors")
+    os.truncate(weights, weights.stat().st_size // 2)
+    for command in (["sample", "cut", "--output", "s.json"], ["info", "cut"]):
+        code, _, err = unite(*command)
+        assert (code, "error: cannot" in err) == (5, True)
+
+
+def test_a_checkpoint_of_a_modality_that_is_not_here_is_exit_5(unite: Run, trained: Path) -> None:
+    shutil.copytree(trained / "model", "strange")
+    config = Path("strange/config.json")
+    config.write_text(config.read_text().replace('"toy"', '"tay"'))
+    code, _, err = unite("sample", "strange", "--output", "s.json")
+    assert (code, "no modality named 'tay'" in err) == (5, True)
+
+
+def test_input_of_another_kind_is_exit_2_and_a_missing_one_exit_3(
+    unite: Run, trained: Path
+) -> None:
+    Path("in.txt").write_text("")
+    code, _, err = unite("reconstruct", trained, "in.txt", "--output", "s.json")
+    assert (code, "unknown ending '.txt'" in err) == (2, True)
+    code, _, err = unite("reconstruct", trained, "none.json", "--output", "s.json")
+    assert (code, "no such file" in err) == (3, True)
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    command = [sys.executable, "-c", "from unite_core.cli import main; main()", "list"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_one_process_in_place_of_several_is_refused() -> None:
+    """What `accelerate launch --cpu --num_processes 2` gives its only process."""
+    lone = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1"}
+    with pytest.raises(ConfigurationError, match="torchrun --nproc_per_node"):
+        refuse_lone_process(lone)
+    refuse_lone_process(lone | {"WORLD_SIZE": "2"})
+    refuse_lone_process({"MASTER_ADDR": "127.0.0.1"})

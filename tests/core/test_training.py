@@ -1,0 +1,230 @@
+"""The training loop: exact resume, stops, refusals, accumulation."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from core.test_checkpoint import assert_same
+from core.test_interruption import held_elsewhere
+from core.test_objective import ENCODER
+from torch import nn
+from toy_modality import Points, ToyDataset
+from unite_core import checkpoint
+from unite_core.config import AdamWConfig, MuonConfig, ObjectiveConfig, TrainingConfig
+from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
+from unite_core.model import UniteModel, load_model
+from unite_core.objective import JointObjective
+from unite_core.training import Trainer
+from unite_core.types import Losses
+
+STEPS = 8
+
+
+def settings(**changes: Any) -> TrainingConfig:
+    values = {
+        "steps": STEPS,
+        "batch_size": 16,
+        "warmup_steps": 2,
+        "precision": "no",
+        "checkpoint_steps": 3,
+        "log_steps": 1,
+        "ema_decay": 0.9,
+    }
+    return TrainingConfig(**(values | changes))
+
+
+def toy_trainer(
+    output: Path,
+    kind: type[JointObjective] = JointObjective,
+    encoder: dict[str, int] = ENCODER,
+    optimizer: AdamWConfig | MuonConfig = MuonConfig(),  # noqa: B008 (frozen)
+    **changes: Any,
+) -> Trainer:
+    torch.manual_seed(0)
+    model = UniteModel("toy", {}, encoder, {"longest": 5})
+    objective = kind(model, ObjectiveConfig(draws=2))
+    return Trainer(objective, ToyDataset(40, 5), settings(**changes), optimizer, output, {})
+
+
+def newest(output: Path) -> dict[str, Any]:
+    found = checkpoint.latest(output / "checkpoints")
+    assert found is not None
+    return found[1]
+
+
+def log_lines(output: Path) -> list[dict[str, float]]:
+    """Without the speed, which no two runs share."""
+    lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["samples_per_second"]
+    return lines
+
+
+def interrupt(model: nn.Module, step: int) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("optimizer", [AdamWConfig(), MuonConfig()])
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, optimizer: AdamWConfig | MuonConfig, workers: int
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    toy_trainer(whole, optimizer=optimizer, accumulation=4).train()
+    first = toy_trainer(parts, optimizer=optimizer, accumulation=4, preview_steps=5)
+    with pytest.raises(SystemExit):
+        first.train(on_preview=interrupt)
+    assert 0 < first.steps_done < STEPS
+    second = toy_trainer(parts, optimizer=optimizer, accumulation=4, workers=workers)
+    second.train(resume="auto")
+    for part in ("model", "ema", "optimizers"):
+        assert_same(newest(whole)[part], newest(parts)[part])
+    assert log_lines(whole) == log_lines(parts)
+    assert [line["step"] for line in log_lines(whole)] == list(range(1, STEPS + 1))
+
+
+def test_resuming_an_earlier_checkpoint_elsewhere_repeats_the_rest(tmp_path: Path) -> None:
+    toy_trainer(tmp_path / "a").train()
+    earlier = tmp_path / "a" / "checkpoints" / "step-000000006"
+    toy_trainer(tmp_path / "b").train(resume=earlier)
+    assert_same(newest(tmp_path / "a")["model"], newest(tmp_path / "b")["model"])
+
+
+def test_sigterm_saves_and_exits_143(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, checkpoint_steps=1000, preview_steps=2)
+    with pytest.raises(SystemExit) as caught:
+        trainer.train(on_preview=interrupt)
+    assert caught.value.code == 143
+    state = newest(tmp_path)
+    assert state["run"]["progress"]["step"] == trainer.steps_done == 3
+    assert_same(state["model"], dict(trainer.model.state_dict()))
+
+
+class Failing(JointObjective):
+    """Its loss is not a number from the fourth update on."""
+
+    calls = 0
+
+    def forward(self, batch: Points) -> Losses:
+        losses = super().forward(batch)
+        self.calls += 1
+        return losses if self.calls <= 3 else Losses(losses.total * torch.nan, losses.terms)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, Failing, checkpoint_steps=1000)
+    with pytest.raises(NonFiniteError, match="not finite at step 3") as caught:
+        trainer.train()
+    assert caught.value.exit_code == 4
+    assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
+    assert newest(tmp_path)["run"]["progress"]["step"] == 3
+    assert_same(newest(tmp_path)["model"], dict(trainer.model.state_dict()))
+    report = json.loads((tmp_path / "nonfinite.json").read_text())
+    assert report["samples"] == trainer.plan.update_indices(3).tolist()
+
+
+def test_an_output_in_use_is_refused(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path)
+    with held_elsewhere(tmp_path), pytest.raises(ConfigurationError, match="another run is using"):
+        trainer.train()
+
+
+def test_a_fresh_start_over_checkpoints_is_refused(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train()
+    with pytest.raises(ConfigurationError, match="go on with --resume auto"):
+        toy_trainer(tmp_path).train()
+
+
+def test_an_earlier_checkpoint_in_the_same_output_is_refused(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train()
+    with pytest.raises(ConfigurationError, match=r"step-000000008 is later than"):
+        toy_trainer(tmp_path).train(resume=tmp_path / "checkpoints" / "step-000000006")
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train()
+    with pytest.raises(StorageError, match="is of another model or optimizer"):
+        toy_trainer(tmp_path, encoder={**ENCODER, "depth": 1}).train(resume="auto")
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train()
+    with pytest.raises(StorageError, match="is of another model or optimizer"):
+        toy_trainer(tmp_path, optimizer=AdamWConfig()).train(resume="auto")
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 8}, {"accumulation": 2}, {"seed": 1}])
+def test_a_run_that_would_see_other_batches_is_refused(
+    tmp_path: Path, change: dict[str, int]
+) -> None:
+    toy_trainer(tmp_path).train()
+    with pytest.raises(ConfigurationError, match=f"was made with {next(iter(change))}"):
+        toy_trainer(tmp_path, **change).train(resume="auto")
+
+
+def test_a_path_without_a_checkpoint_is_never_a_fresh_start(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is not a checkpoint"):
+        toy_trainer(tmp_path).train(resume=tmp_path / "none")
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+def test_auto_starts_afresh_where_there_is_nothing(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train(resume="auto")
+    assert newest(tmp_path)["run"]["progress"]["step"] == STEPS
+
+
+def test_the_exported_model_is_the_average(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path)
+    trainer.train()
+    exported = load_model(tmp_path).state_dict()
+    assert_same(dict(exported), dict(trainer.ema.module.state_dict()))
+    assert not torch.equal(exported["decoder.out.weight"], trainer.model.decoder.out.weight)
+
+
+def test_previews_see_the_average_when_due(tmp_path: Path) -> None:
+    seen: list[tuple[nn.Module, int]] = []
+    trainer = toy_trainer(tmp_path, preview_steps=4)
+    trainer.train(on_preview=lambda model, step: seen.append((model, step)))
+    assert [step for _, step in seen] == [4, 8]
+    assert all(model is trainer.ema.module for model, _ in seen)
+
+
+def test_the_run_ends_when_its_minutes_are_spent(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, steps=10**6, minutes=1e-6)
+    trainer.train()
+    assert trainer.steps_done == 1
+
+
+class Deterministic(nn.Module):
+    """Mean over samples of a loss without noise."""
+
+    def __init__(self, model: nn.Linear) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Points) -> Losses:
+        error = self.model(batch.x).square().sum(-1) * batch.mask
+        total = error.sum(1).mean()
+        return Losses(total, {"error": total.detach()})
+
+
+def accumulated_gradient(output: Path, pieces: int) -> torch.Tensor:
+    torch.manual_seed(0)
+    linear = nn.Linear(2, 2)
+    config = settings(accumulation=pieces)
+    objective = Deterministic(linear)
+    trainer = Trainer(objective, ToyDataset(40, 5), config, AdamWConfig(), output, {})
+    for piece in range(pieces):
+        trainer.backward(trainer.plan[piece], piece)
+    assert linear.weight.grad is not None
+    return linear.weight.grad
+
+
+def test_accumulated_pieces_have_the_larger_batchs_gradient(tmp_path: Path) -> None:
+    whole, pieces = accumulated_gradient(tmp_path, 1), accumulated_gradient(tmp_path, 4)
+    torch.testing.assert_close(pieces, whole)
+    assert whole.abs().max() > 0.01
