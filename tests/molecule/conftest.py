@@ -16,6 +16,7 @@ from unite_molecule.layout import MoleculeBatch, concatenate, fold
 from unite_molecule.types import Molecule
 
 VALENCES = {1: 1, 6: 4, 7: 3, 8: 2, 9: 1}
+ELEMENTS = {"heavy": [6, 7, 8, 9], "atom": [1, 6, 7, 8, 9]}
 LARGEST = {"heavy": "7", "atom": "14"}
 
 
@@ -99,9 +100,13 @@ def small_model() -> Callable[..., UniteModel]:
             },
             encoder={"width": width, "depth": 2, "heads": 2, "latent_dim": 8},
             statistics={
-                "elements": [1, 6, 7, 8, 9],
+                "elements": ELEMENTS[layout],
                 "charges": [-1, 0, 1],
-                "states": [[e, 0, h, v - h] for e, v in VALENCES.items() for h in range(v + 1)],
+                "states": [
+                    [element, 0, h, VALENCES[element] - h]
+                    for element in ELEMENTS[layout]
+                    for h in (range(VALENCES[element] + 1) if layout == "heavy" else [0])
+                ],
                 "sizes": {"1": 2, "4": 10, LARGEST[layout]: 5},
             },
         )

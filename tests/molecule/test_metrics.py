@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from unite_molecule.chemistry import assess
-from unite_molecule.metrics import score_table, versions
+from unite_molecule.metrics import by_distance, score_table, versions
 from unite_molecule.reconstruction import hydrogens
 
 
@@ -28,6 +28,12 @@ def test_shares_are_of_all_samples(table):
     assert row["strict_valid"] == row["geometry_strict_valid"] == 0.5
     assert row["strict_valid_unique"] == row["strict_valid_unique_novel"] == 0.25
     assert row["unique_among_valid"] == 0.5
+
+
+def test_bonds_that_the_geometry_does_not_show_are_noticed(build):
+    whole = build("CCO")
+    lacking = replace(whole, bonds=whole.bonds[1:])
+    assert by_distance([whole, lacking])["bonds_as_distances"] == 0.5
 
 
 def test_posebusters_judges_a_stated_subset(table):

@@ -84,7 +84,7 @@ class Story:
     reconstruction: dict[str, dict[str, Any]]
     samples: list[Any]
     pairs: list[tuple[Any, Any]]  # originals with their reconstructions
-    log: list[dict[str, float]]
+    log: list[dict[str, Any]]
     versions: dict[str, str]
 
 

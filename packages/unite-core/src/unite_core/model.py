@@ -12,14 +12,13 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from unite_core import flow, sampling
-from unite_core.config import EncoderConfig, RunConfig
+from unite_core.config import EncoderConfig, RunConfig, Solver
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import StorageError
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
 from unite_core.types import Batch, Latents, Layout
 
-Solver = Literal["euler", "heun", "dopri5", "stochastic"]
 Precision = Literal["no", "bf16"]
 
 
@@ -106,8 +105,8 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
         for rows in equal_size_rows(layout.sizes, batch_size):
             part = Layout(
                 layout.sizes[rows].to(self.device),
-                take(layout.condition, rows),
-                take(layout.context, rows),
+                None if layout.condition is None else layout.condition[rows].to(self.device),
+                None if layout.context is None else layout.context[rows],
             )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 z = self.generate_latents(part, steps, solver, [(seed, int(row)) for row in rows])
@@ -173,11 +172,6 @@ class RowNoise:
         for row, size, generator in zip(noise, self.sizes, self.generators, strict=True):
             row[:size].normal_(generator=generator)
         return noise.to(self.device)
-
-
-def take(values: Any, rows: Tensor) -> Any:
-    """Some rows of a condition or context; None stays None."""
-    return None if values is None else values[rows]
 
 
 def equal_size_rows(sizes: Tensor, batch_size: int) -> Iterator[Tensor]:

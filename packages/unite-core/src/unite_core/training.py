@@ -91,10 +91,11 @@ class Trainer:
         while self.fraction < 1.0:
             values, stopping = self.step(batches, clock, stop)
             if log and (self.steps_done % config.log_steps == 0 or self.fraction >= 1.0):
-                speed = {"samples_per_second": clock.speed(self.steps_done) * config.batch_size}
+                speed = clock.speed(self.steps_done) * config.batch_size
+                pace = {"samples_per_second": speed, "seconds": self.seconds}
                 floats = {name: float(value) for name, value in values.items()}
                 left = clock.seconds_left(self.fraction)
-                log.write(self.steps_done, self.fraction, left, floats | speed)
+                log.write(self.steps_done, self.fraction, left, floats | pace)
             if on_preview and log and is_due(self.steps_done, config.preview_steps):
                 on_preview(self.ema.module, self.steps_done)
             if stopping or is_due(self.steps_done, config.checkpoint_steps):

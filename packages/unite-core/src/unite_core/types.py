@@ -83,7 +83,8 @@ class Layout:
 
     `sizes` [b] counts latents; `condition` is the modality's own (class labels, properties) and is
     read by its condition embedding alone; None means unconditional. `context` is handed to `finish`
-    with generated latents, as the tokenizer's is with reconstructed ones. Both are indexed by rows.
+    with generated latents, as the tokenizer's is with reconstructed ones. Both are indexed by rows;
+    a condition also moves with `to(device)`.
     `length` pads beyond the largest size, so that shapes repeat and compiled graphs are reused.
     """
 

@@ -27,7 +27,8 @@ class Beliefs:
     def of_states(self) -> np.ndarray:
         """Log-probability of each state of each token [n, s]."""
         element, charge, hydrogens, _ = self.states.T
-        return self.elements[:, element] + self.charges[:, charge] + self.hydrogens[:, hydrogens]
+        parts = (self.elements[:, element], self.charges[:, charge], self.hydrogens[:, hydrogens])
+        return np.asarray(sum(parts))
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Assignment:
 
     def pieces(self) -> np.ndarray:
         """Which connected piece each token belongs to [n]."""
-        _, labels = connected_components(csr_matrix(self.bonds > 0), directed=False)
+        _, labels = connected_components(csr_matrix(self.bonds), directed=False)
         return np.asarray(labels)
 
     def fits(self, states: np.ndarray) -> bool:

@@ -38,6 +38,8 @@ class MoleculePrediction:
 class BondHead(nn.Module):
     """Symmetric logits for each pair: a bilinear form of the tokens plus a function of distance."""
 
+    centres: Tensor
+
     def __init__(self, width: int, rank: int = 16, centres: int = 24, reach: float = 4.0) -> None:
         super().__init__()
         self.left = linear(width, BOND_ORDERS * rank)
@@ -54,7 +56,8 @@ class BondHead(nn.Module):
         logits = (scores + scores.transpose(-1, -2)).permute(0, 2, 3, 1)
         spacing = self.centres[1] - self.centres[0]
         gaps = (pair_distances(coordinates)[..., None] - self.centres) / spacing
-        return logits + self.distance((-0.5 * gaps.square()).exp())
+        by_distance: Tensor = self.distance((-0.5 * gaps.square()).exp())
+        return logits + by_distance
 
 
 def pair_distances(x: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n n"]:
@@ -85,9 +88,7 @@ class MoleculeDecoder(Decoder):
         self.heads = tag_adamw(linear(width, sum(self.splits)))
         self.bonds = BondHead(width)
 
-    def forward(
-        self, z: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]
-    ) -> MoleculePrediction:
+    def forward(self, z: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> MoleculePrediction:
         n = z.shape[1]
         x = self.latent_in(z) + self.index_code[:n]
         rotation = rotary(torch.arange(n, device=z.device, dtype=torch.float32), self.head_dim)

@@ -77,20 +77,19 @@ REACHES = (1.0, 4.0)
 
 
 @torch.no_grad()
-def ordered_frame(
-    x: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]
-) -> Float[Tensor, "b 3 3"]:
+def ordered_frame(x: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b 3 3"]:
     """Axes of centred points as rows, from sums that weigh early points more; always a rotation.
 
     The first axis points to the first one or two points, the second to the first few. Unlike
     principal axes they move smoothly with points that are not collinear. Mirror images differ.
     """
-    place = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+    points = (x * mask[..., None]).double()
+    place = torch.arange(x.shape[1], device=x.device, dtype=points.dtype)
     # no matrix product: autocast would round it
-    near, far = ((((-place / reach).exp() * mask)[..., None] * x).sum(1) for reach in REACHES)
+    near, far = (((-place / reach).exp()[:, None] * points).sum(1) for reach in REACHES)
     first = across(near, torch.zeros_like(near))
     second = across(far, first)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], dim=1).to(x.dtype)
 
 
 def across(v: Float[Tensor, "b 3"], axis: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3"]:

@@ -84,7 +84,7 @@ def heavy_parents(atoms: Atoms) -> np.ndarray:
 
 
 def token_states(atoms: Atoms, parents: np.ndarray) -> np.ndarray:
-    """All that tokens are: distinct (element, charge, hydrogens inside, other bonds' orders) [s, 4]."""
+    """Distinct (element, charge, hydrogens inside, sum of the other bonds' orders) [s, 4]."""
     own = parents < 0
     hydrogens = np.bincount(parents[~own], minlength=len(own))
     ends, orders = atoms.bonds[:, :2], atoms.bonds[:, 2]

@@ -37,19 +37,18 @@ def matched_offsets(
     return target.offsets.gather(2, best[..., None].expand_as(target.offsets))
 
 
-def coordinate_losses(
-    prediction: MoleculePrediction, target: MoleculeBatch
-) -> tuple[Tensor, Tensor]:
-    """Mean squared error of atoms [A^2], hydrogens counted with their own and their parent's error."""
+def coordinate_loss(prediction: MoleculePrediction, target: MoleculeBatch) -> Tensor:
+    """Mean squared distance of the tokens' atoms [A^2]."""
     atoms = (prediction.coordinates - target.coordinates).square().sum(-1) * target.mask
-    gaps = (prediction.offsets - matched_offsets(prediction.offsets, target)).square().sum(-1)
-    count = target.filled.sum().clamp(min=1)
-    return atoms.sum() / target.mask.sum(), (gaps * target.filled).sum() / count
+    return atoms.sum() / target.mask.sum()
 
 
-def distance_loss(
-    prediction: MoleculePrediction, target: MoleculeBatch, bonded: float
-) -> Tensor:
+def over_hydrogens(error: Float[Tensor, "b n 4"], target: MoleculeBatch) -> Tensor:
+    """Mean over the hydrogens that there are."""
+    return (error * target.filled).sum() / target.filled.sum().clamp(min=1)
+
+
+def distance_loss(prediction: MoleculePrediction, target: MoleculeBatch, bonded: float) -> Tensor:
     """Squared error of pair distances [A^2], bonded pairs counting `bonded` times."""
     pairs = target.mask[:, :, None] & target.mask[:, None]
     pairs = pairs & ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
@@ -58,11 +57,9 @@ def distance_loss(
     return (error.square() * weight).sum() / weight.sum().clamp(min=1)
 
 
-def hydrogen_length_loss(prediction: MoleculePrediction, target: MoleculeBatch) -> Tensor:
-    """Squared error of the bond lengths to hydrogens [A^2]."""
-    matched = matched_offsets(prediction.offsets, target)
-    error = (prediction.offsets.square().sum(-1) + 1e-8).sqrt() - matched.norm(dim=-1)
-    return (error.square() * target.filled).sum() / target.filled.sum().clamp(min=1)
+def lengths(x: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
+    """Euclidean length, with a finite gradient at zero."""
+    return (x.square().sum(-1) + 1e-8).sqrt()
 
 
 def molecule_loss(
@@ -76,7 +73,12 @@ def molecule_loss(
     token = target.mask.float()
     pairs = target.mask[:, :, None] & target.mask[:, None]
     off_diagonal = ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
-    atoms, hydrogens = coordinate_losses(prediction, target)
+    atoms, offsets = (
+        coordinate_loss(prediction, target),
+        matched_offsets(prediction.offsets, target),
+    )
+    hydrogens = over_hydrogens((prediction.offsets - offsets).square().sum(-1), target)
+    stretch = over_hydrogens((lengths(prediction.offsets) - lengths(offsets)).square(), target)
     terms = {
         "element": weights.element * class_loss(prediction.elements, elements, token),
         "charge": weights.charge * class_loss(prediction.charges, charges, token),
@@ -84,10 +86,7 @@ def molecule_loss(
         "bond": weights.bond * class_loss(prediction.bonds, target.bonds, pairs & off_diagonal),
         "coordinate": weights.coordinate * (atoms + hydrogens),
         "distance": weights.distance
-        * (
-            distance_loss(prediction, target, weights.bonded)
-            + hydrogen_length_loss(prediction, target)
-        ),
+        * (distance_loss(prediction, target, weights.bonded) + stretch),
     }
     total = torch.stack(list(terms.values())).sum()
     rmsd = atoms.detach().sqrt()

@@ -26,9 +26,18 @@ def distinct(verdicts: Iterable[Verdict]) -> int:
     return len({verdict.smiles for verdict in verdicts})
 
 
+def connections(molecule: Molecule) -> set[tuple[int, int]]:
+    """Which atoms are bonded, whatever the order."""
+    return {(first, second) for first, second, _ in molecule.bonds.tolist()}
+
+
 def by_distance(molecules: Sequence[Molecule]) -> dict[str, float]:
-    """EDM's metrics, and strict validity, of the bonds that distances say."""
+    """EDM's metrics, and strict validity, of the bonds that distances say.
+
+    `bonds_as_distances` is the share of molecules whose own bonds join the same pairs.
+    """
     bonded, stable = edm.judge(molecules)
+    same = [connections(a) == connections(b) for a, b in zip(molecules, bonded, strict=True)]
     verdicts = [assess(molecule) for molecule in bonded]
     count = len(molecules)
     return {
@@ -36,6 +45,7 @@ def by_distance(molecules: Sequence[Molecule]) -> dict[str, float]:
         "molecule_stable": sum(len(s) > 0 and bool(s.all()) for s in stable) / count,
         "edm_valid": sum(v.whole for v in verdicts) / count,
         "edm_valid_unique": distinct(v for v in verdicts if v.whole) / count,
+        "bonds_as_distances": sum(same) / count,
         "geometry_strict_valid": sum(v.strict for v in verdicts) / count,
     }
 

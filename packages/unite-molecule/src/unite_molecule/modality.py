@@ -139,11 +139,11 @@ class MoleculeModality(Modality):
         """A size that the model can make, or ConfigurationError."""
         if self.config.layout != "heavy":
             raise ConfigurationError(
-                "--heavy-atoms needs a model with a latent per heavy atom; this one has one per atom"
+                "--heavy-atoms needs a model with a latent per heavy atom, not one per atom"
             )
         if heavy_atoms > max(self.histogram):
             raise ConfigurationError(
-                f"--heavy-atoms {heavy_atoms}: this model was trained on up to {max(self.histogram)}"
+                f"--heavy-atoms {heavy_atoms}: this model knows up to {max(self.histogram)}"
             )
         return heavy_atoms
 
@@ -180,8 +180,9 @@ class MoleculeModality(Modality):
         elements, charges, hydrogens = (np.zeros((b, n), dtype=np.int64) for _ in range(3))
         bonds = np.zeros((b, n, n), dtype=np.int64)
         for row, size in enumerate(mask.sum(1).tolist()):
-            own = [log[row, :size] for log in logs]
-            found = assign(Beliefs(*own[:3], own[3][:, :size], self.states))
+            of_element, of_charge, of_hydrogens, of_bonds = (log[row, :size] for log in logs)
+            beliefs = Beliefs(of_element, of_charge, of_hydrogens, of_bonds[:, :size], self.states)
+            found = assign(beliefs)
             elements[row, :size] = np.take(self.elements, found.elements)
             charges[row, :size] = np.take(self.charges, found.charges)
             hydrogens[row, :size] = found.hydrogens

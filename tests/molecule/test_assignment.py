@@ -1,0 +1,96 @@
+"""The likeliest choice that fits, against a search of all choices."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from unite_molecule.assignment import Assignment, Beliefs, Program, assign, independent
+
+STATES = np.array(
+    [(0, 0, 4, 0), (0, 0, 3, 1), (0, 0, 2, 2), (0, 0, 1, 3), (1, 0, 1, 1), (1, 0, 0, 2)]
+)
+"""Carbons and oxygens: element, charge, hydrogens, orders of other bonds."""
+
+
+def logs(*shape: int, rng: np.random.Generator) -> np.ndarray:
+    values = rng.normal(size=shape) * 2
+    return values - np.log(np.exp(values).sum(-1, keepdims=True))
+
+
+def beliefs(n: int, seed: int) -> Beliefs:
+    rng = np.random.default_rng(seed)
+    scores = logs(n, n, 4, rng=rng)
+    bonds = np.maximum(scores, scores.transpose(1, 0, 2))
+    return Beliefs(logs(n, 2, rng=rng), logs(n, 1, rng=rng), logs(n, 5, rng=rng), bonds, STATES)
+
+
+def score(about: Beliefs, choice: Assignment) -> float:
+    n = len(choice.elements)
+    rows = np.arange(n)
+    first, second = np.triu_indices(n, 1)
+    return float(
+        about.elements[rows, choice.elements].sum()
+        + about.charges[rows, choice.charges].sum()
+        + about.hydrogens[rows, choice.hydrogens].sum()
+        + about.bonds[first, second, choice.bonds[first, second]].sum()
+    )
+
+
+def best_by_search(about: Beliefs) -> float:
+    """The score of the best of all choices that fit."""
+    n = len(about.elements)
+    first, second = np.triu_indices(n, 1)
+    best = -np.inf
+    for orders in product(range(4), repeat=len(first)):
+        bonds = np.zeros((n, n), dtype=int)
+        bonds[first, second] = bonds[second, first] = orders
+        options = [STATES[STATES[:, 3] == total] for total in bonds.sum(1)]
+        for states in product(*options):
+            element, charge, hydrogens, _ = np.array(states).T
+            choice = Assignment(element, charge, hydrogens, bonds)
+            if choice.fits(STATES):
+                best = max(best, score(about, choice))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_that_fits_is_likelier(seed: int) -> None:
+    about = beliefs(3, seed)
+    found = assign(about)
+    assert found.fits(STATES)
+    assert score(about, found) == pytest.approx(best_by_search(about), abs=1e-5)
+
+
+def test_what_fits_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methanol, told without doubt, needs no program."""
+    monkeypatch.setattr(Program, "solve", lambda self: pytest.fail("there was nothing to solve"))
+    sure = np.log(np.eye(5) * 0.99 + 0.002)
+    bonds = np.zeros((2, 2, 4)) + np.log([0.97, 0.01, 0.01, 0.01])
+    bonds[0, 1] = bonds[1, 0] = np.log([0.01, 0.97, 0.01, 0.01])
+    about = Beliefs(sure[[0, 1], :2], np.zeros((2, 1)), sure[[3, 1]], bonds, STATES)
+    found = assign(about)
+    assert found.hydrogens.tolist() == [3, 1]
+    assert found.bonds.tolist() == [[0, 1], [1, 0]]
+
+
+def test_pieces_are_joined() -> None:
+    """Two methyls that see no bond get one; apart, as methanes, they would be likelier."""
+    hydrogens = np.log(np.array([[0.01, 0.01, 0.01, 0.17, 0.8]] * 2))
+    bonds = np.zeros((2, 2, 4)) + np.log([0.9, 0.05, 0.03, 0.02])
+    elements = np.log(np.array([[0.99, 0.01]] * 2))
+    about = Beliefs(elements, np.zeros((2, 1)), hydrogens, bonds, STATES)
+    apart = Program(about).solve()
+    assert apart is not None
+    assert apart.hydrogens.tolist() == [4, 4]
+    found = assign(about)
+    assert found.hydrogens.tolist() == [3, 3]
+    assert found.bonds[0, 1] == 1
+
+
+def test_the_impossible_is_left_as_it_is() -> None:
+    """A lone oxygen with one hydrogen is in no known state, and there is no other choice."""
+    about = beliefs(1, 0)
+    only = Beliefs(about.elements, about.charges, about.hydrogens, about.bonds, STATES[4:5])
+    found, plain = assign(only), independent(only)
+    assert (found.elements, found.hydrogens) == (plain.elements, plain.hydrogens)
+    assert not found.fits(only.states)
