@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,13 +90,15 @@ def moved() -> Callable[..., MoleculeBatch]:
 def small_model() -> Callable[..., UniteModel]:
     """An untrained model whose every weight counts: those that start at zero are drawn too."""
 
-    def make(kind: str = "inertial", layout: str = "heavy", width: int = 32) -> UniteModel:
+    def make(
+        kind: str = "ordered", layout: str = "heavy", width: int = 32, **frame: Any
+    ) -> UniteModel:
         torch.manual_seed(0)
         model = UniteModel(
             "molecule",
             data={
                 "layout": layout,
-                "frame": {"kind": kind},
+                "frame": {"kind": kind, **frame},
                 "decoder": {"width": width, "depth": 2, "heads": 2},
             },
             encoder={"width": width, "depth": 2, "heads": 2, "latent_dim": 8},

@@ -8,6 +8,7 @@ from unite_molecule.atoms import (
     AugmentedAtoms,
     Frame,
     InertialAtoms,
+    OrderedAtoms,
     PositionEmbedding,
     centred,
     centroid,
@@ -22,6 +23,7 @@ LINEAR = ("C#N", "O=C=O", "C#CC#N")
 
 INVARIANT = {
     "inertial": lambda: InertialAtoms(16),
+    "ordered": lambda: OrderedAtoms(16),
     "equivariant": lambda: EquivariantAtoms(16, StemConfig()),
 }
 

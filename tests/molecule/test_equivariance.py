@@ -10,7 +10,7 @@ from unite_molecule.template import reorder
 
 SMILES = ("C[C@H](N)C(=O)O", "NC=O", "Cc1ncoc1F")
 SHIFT = 4.0
-KINDS = ["inertial", "equivariant"]
+KINDS = ["inertial", "ordered", "equivariant"]
 
 
 @pytest.fixture

@@ -53,11 +53,11 @@ class BondHead(nn.Module):
         left = self.left(x).unflatten(-1, (BOND_ORDERS, -1)).transpose(1, 2)
         right = self.right(x).unflatten(-1, (BOND_ORDERS, -1)).transpose(1, 2)
         scores = (left @ right.transpose(-1, -2)) * left.shape[-1] ** -0.5
-        logits = (scores + scores.transpose(-1, -2)).permute(0, 2, 3, 1)
+        logits: Tensor = (scores + scores.transpose(-1, -2)).permute(0, 2, 3, 1)
         spacing = self.centres[1] - self.centres[0]
         gaps = (pair_distances(coordinates)[..., None] - self.centres) / spacing
-        by_distance: Tensor = self.distance((-0.5 * gaps.square()).exp())
-        return logits + by_distance
+        logits += self.distance((-0.5 * gaps.square()).exp())
+        return logits
 
 
 def pair_distances(x: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n n"]:
