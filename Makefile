@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-BENCHMARKS := data_speed training_speed sampling_speed memory samplers ablations
+BENCHMARKS := data_speed training_speed sampling_speed memory samplers decisions ablations
 
 .PHONY: demo test lint bench
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
-from runs import reconstructed, sampled, snapshots
 from unite_core.model import load_model
 
+from runs import held_out, reconstructed, sampled, snapshots
 
-def measure(minutes: float, path: Path, samples: int, test: int) -> tuple[Row, Row]:
-    """A snapshot's row, and the data's."""
+
+def measure(minutes: float, path: Path, samples: int, test: int) -> Row:
+    """A snapshot's row."""
     model = load_model(path)
-    ours, data = sampled(model, samples)
-    return {"hours": minutes / 60, **ours, **reconstructed(model, test)}, data
+    return {"hours": minutes / 60, **sampled(model, samples), **reconstructed(model, test)}
 
 
 def plot(rows: list[Row], data: Row) -> None:
@@ -36,17 +36,14 @@ def plot(rows: list[Row], data: Row) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="+")
-    parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--test", type=int, default=10_000, help="test molecules to reconstruct")
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--test", type=int, default=2000, help="test molecules to reconstruct")
     arguments = parser.parse_args()
     found = {m: path for run in arguments.run for m, path in snapshots(run).items()}
     if not found:
         parser.error("no model-<minutes> in these directories")
-    measured = [
-        measure(minutes, path, arguments.samples, arguments.test)
-        for minutes, path in sorted(found.items())
-    ]
-    rows, data = [row for row, _ in measured], measured[0][1]
+    rows = [measure(m, found[m], arguments.samples, arguments.test) for m in sorted(found)]
+    data = held_out(load_model(found[max(found)]), arguments.test)
     publish("quality_curve", rows, runs=[str(r) for r in arguments.run], data=data)
     plot(rows, data)
 

@@ -4,8 +4,9 @@ import argparse
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
-from runs import sampled
 from unite_core.model import UniteModel, load_model
+
+from runs import sampled
 
 PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
 """Network evaluations of a step."""
@@ -14,7 +15,7 @@ PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
 def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row:
     """One sampler at one cost."""
     steps = evaluations // PER_STEP[solver]
-    scores, _ = sampled(model, count, steps=steps, solver=solver)
+    scores = sampled(model, count, steps=steps, solver=solver)
     return {"solver": solver, "evaluations": evaluations, **scores}
 
 
@@ -34,8 +35,8 @@ def plot(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="qm9-small")
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[10, 20, 50, 100, 200])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[20, 50, 100, 200])
     arguments = parser.parse_args()
     model = load_model(arguments.model)
     rows = [
