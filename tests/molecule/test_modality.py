@@ -183,3 +183,13 @@ def test_one_batch_overfits(small_model, batch_of, kind, frame):
     results = [compare(a, b) for a, b in zip(model.modality.originals(batch), made, strict=True)]
     assert all(result.match for result in results)
     assert max(result.rmsd for result in results) < 0.02
+
+
+@pytest.mark.slow
+def test_a_single_molecule_can_be_scored(build, qm9):
+    rows = MoleculeModality.score(MoleculeConfig(), [build("CCO")], None)
+    assert rows["samples"]["molecules"] == 1
+    assert rows["samples"]["strict_valid_unique"] == 1.0
+    assert rows["samples"]["strict_valid_unique_novel"] == 0.0
+    assert rows["data"]["molecules"] == 1000
+    assert rows["data"]["bond_length_distance"] < 0.01

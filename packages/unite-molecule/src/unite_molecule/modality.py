@@ -50,6 +50,10 @@ TOKENIZERS: dict[str, Callable[[int, FrameConfig], FramedAtoms]] = {
 """The frames by their names in the configuration."""
 
 
+FEWEST_HELD_OUT = 1000
+"""Held-out molecules that even a few samples are compared with."""
+
+
 def lookup(values: Sequence[int], span: int) -> Tensor:
     """Class of each value in -span..span, addressed by value + span; -1 for unknown ones."""
     table = torch.full((2 * span + 1,), -1)
@@ -253,7 +257,8 @@ class MoleculeModality(Modality):
         config = config.model_copy(update={"source": source, "limit": None})
         train, test = open_dataset(config, "train"), open_dataset(config, "test")
         known = {train.store.smiles(int(row)) for row in train.rows}
-        held_out = [test.store[int(row)] for row in test.rows[: len(samples)]]
+        count = max(len(samples), FEWEST_HELD_OUT)
+        held_out = [test.store[int(row)] for row in test.rows[:count]]
         return score_table(samples, held_out, known)
 
     @classmethod
