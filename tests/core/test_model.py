@@ -70,6 +70,13 @@ def test_save_and_load_give_the_same_samples(tmp_path: Path) -> None:
         assert np.array_equal(a, b)
 
 
+def test_saved_models_say_what_they_are(tmp_path: Path) -> None:
+    toy_model().save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "library_name: unite" in card
+    assert "both tokenizer and generator" in card
+
+
 def test_a_run_directory_opens_its_model(tmp_path: Path) -> None:
     toy_model().save_pretrained(tmp_path / "model")
     assert load_model(tmp_path).modality.statistics == {"longest": 5}

@@ -22,7 +22,15 @@ from unite_core.types import Batch, Latents, Layout
 Precision = Literal["no", "bf16"]
 
 
-class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite"):
+CARD = """---
+{{ card_data }}
+---
+A UNITE model: one network that is both tokenizer and generator (arXiv 2603.22283). `unite info`
+says what it is a model of, `unite sample` draws from it.
+"""
+
+
+class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_card_template=CARD):
     """One network that tokenizes and generates. Its arguments are plain JSON, kept in config.json.
 
     `modality` names the plug-in, `data` is its config, `statistics` what it measured in training.
