@@ -8,10 +8,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
+from trials import reconstructed, sampled, snapshots, train
 from unite_core.model import load_model
 from unite_core.recipes import load_recipe
-
-from runs import reconstructed, sampled, snapshots, train
 
 VARIANTS = {
     "heavy-ordered": ["data.layout=heavy", "data.frame.kind=ordered"],

@@ -4,11 +4,10 @@ import argparse
 from unittest.mock import patch
 
 from environment import Row, publish
+from trials import held_out, sampled
 from unite_core.model import UniteModel, load_model
 from unite_molecule import modality
 from unite_molecule.assignment import independent
-
-from runs import held_out, sampled
 
 
 def measure(model: UniteModel, samples: int) -> list[Row]:

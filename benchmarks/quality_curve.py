@@ -8,9 +8,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
+from trials import held_out, reconstructed, sampled, snapshots
 from unite_core.model import load_model
-
-from runs import held_out, reconstructed, sampled, snapshots
 
 
 def measure(minutes: float, path: Path, samples: int, test: int) -> Row:

@@ -4,9 +4,8 @@ import argparse
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
+from trials import sampled
 from unite_core.model import UniteModel, load_model
-
-from runs import sampled
 
 PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
 """Network evaluations of a step."""

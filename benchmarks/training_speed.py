@@ -17,9 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from environment import publish
-from runs import trainer
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from trials import trainer
 from unite_core import layers
 from unite_core.config import RunConfig
 from unite_core.model import build_model
