@@ -40,9 +40,9 @@ are the exponential moving average.
 
 ## Figures
 
-{count:,} samples in {sampling}, and as many test molecules reconstructed; the row `data` is the
-test split judged alike. All figures are in metrics.json, and what they mean is in
-`unite_molecule/metrics.py`.
+{count:,} samples in {sampling}, and as many test molecules reconstructed;
+the column `data` is the test split judged alike. All figures are in metrics.json, and what they
+mean is in `unite_molecule/metrics.py`.
 
 {table}
 
@@ -52,7 +52,7 @@ test split judged alike. All figures are in metrics.json, and what they mean is 
   piece, so validity by bonds is nearly a promise of the decoding; read `molecule_stable`,
   `bonds_as_distances` and `posebusters` for what the geometry is worth.
 - It has learned from QM9: neutral molecules of up to nine heavy atoms of C, N, O and F.
-"""
+{remarks}"""
 
 
 def metric_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--remark", action="append", default=[], help="what else to know")
     arguments = parser.parse_args()
     source = arguments.run / "model"
     plugin, sampling = plugin_of(source), Sampling()
@@ -98,6 +99,7 @@ def main() -> None:
         count=arguments.samples,
         sampling=f"{sampling.steps} steps with the solver {sampling.solver}",
         table=metric_table({**rows, "reconstruction": found.reconstruction}),
+        remarks="".join(f"- {remark}\n" for remark in arguments.remark),
     )
     (target / "README.md").write_text(card)
 
