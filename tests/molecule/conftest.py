@@ -105,6 +105,7 @@ def small_model() -> Callable[..., UniteModel]:
             statistics={
                 "elements": ELEMENTS[layout],
                 "charges": [-1, 0, 1],
+                "total_charges": [0, 0],
                 "states": [
                     [element, 0, h, VALENCES[element] - h]
                     for element in ELEMENTS[layout]

@@ -85,6 +85,7 @@ def test_what_the_model_does_not_know_is_named(build, smiles, reason):
         "elements": [6, 7],
         "charges": [0],
         "states": [[6, 0, 3, 1], [7, 0, 2, 1]],
+        "total_charges": [0, 0],
         "sizes": {"4": 1},
     }
     modality = MoleculeModality(MoleculeConfig(), statistics)

@@ -13,9 +13,10 @@ UNLIKELY = 20.0
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Log-probabilities of one molecule's n tokens; `states` lists what an atom may be.
+    """Log-probabilities of one molecule's n tokens, and what is allowed.
 
-    A state is (element class, charge class, hydrogens, sum of bond orders to other tokens).
+    A state is (element class, charge class, hydrogens, sum of bond orders to other tokens); the sum
+    of formal charges lies between the two `totals`.
     """
 
     elements: np.ndarray  # [n, e]
@@ -23,6 +24,8 @@ class Beliefs:
     hydrogens: np.ndarray  # [n, 5]
     bonds: np.ndarray  # [n, n, 4], symmetric
     states: np.ndarray  # [s, 4]
+    formal_charges: np.ndarray  # [c], of each class
+    totals: tuple[int, int]
 
     def of_states(self) -> np.ndarray:
         """Log-probability of each state of each token [n, s]."""
@@ -45,11 +48,16 @@ class Assignment:
         _, labels = connected_components(csr_matrix(self.bonds), directed=False)
         return np.asarray(labels)
 
-    def fits(self, states: np.ndarray) -> bool:
-        """Whether every token is in a known state and the molecule is one piece."""
+    def fits(self, beliefs: Beliefs) -> bool:
+        """Whether tokens are in known states, the charge is allowed and the molecule one piece."""
         own = (self.elements, self.charges, self.hydrogens, self.bonds.sum(1))
-        known = set(map(tuple, states.tolist()))
-        return known.issuperset(map(tuple, np.stack(own, 1).tolist())) and not self.pieces().any()
+        known = set(map(tuple, beliefs.states.tolist()))
+        low, high = beliefs.totals
+        return (
+            known.issuperset(map(tuple, np.stack(own, 1).tolist()))
+            and bool(low <= beliefs.formal_charges[self.charges].sum() <= high)
+            and not self.pieces().any()
+        )
 
 
 def independent(beliefs: Beliefs) -> Assignment:
@@ -64,7 +72,8 @@ def independent(beliefs: Beliefs) -> Assignment:
 
 
 class Program:
-    """The integer program: one state for each token, one order for each pair, valences equal.
+    """The integer program: one state for each token, one order for each pair, valences equal, and
+    an allowed total charge.
 
     Maximises the sum of log-probabilities. Pieces found apart are joined by adding a constraint
     that some bond leaves one of them.
@@ -85,7 +94,10 @@ class Program:
         valence = self.row_sums(n, self.token, used, 0)
         for end in (self.first, self.second):
             valence = valence + self.row_sums(n, end, self.order.astype(float), states)
+        charges = beliefs.formal_charges[beliefs.states[self.state, 1]].astype(float)
+        total = self.row_sums(1, np.zeros(states, int), charges, 0)
         self.constraints = [
+            LinearConstraint(total, *beliefs.totals),
             LinearConstraint(one_state, 1, 1),
             LinearConstraint(one_order, 1, 1),
             LinearConstraint(valence, 0, 0),
@@ -122,12 +134,12 @@ class Program:
 
 
 def assign(beliefs: Beliefs) -> Assignment:
-    """The likeliest assignment in known states and in one piece.
+    """The likeliest assignment in known states, with an allowed total charge and in one piece.
 
     Where there is none, the likeliest of each by itself: such a molecule is not valid.
     """
     simple = independent(beliefs)
-    if simple.fits(beliefs.states):
+    if simple.fits(beliefs):
         return simple
     program = Program(beliefs)
     for _ in range(len(beliefs.elements)):

@@ -77,6 +77,7 @@ class MoleculeModality(Modality):
                 for element, charge, hydrogens, order in statistics["states"]
             ]
         )
+        self.totals = tuple(statistics["total_charges"])
         self.histogram = {int(size): count for size, count in statistics["sizes"].items()}
 
     @classmethod
@@ -86,16 +87,18 @@ class MoleculeModality(Modality):
 
     @classmethod
     def measure(cls, config: BaseModel) -> dict[str, Any]:
-        """Elements, charges, states (see `assign`) and token counts of the training split."""
+        """Elements, charges and states of tokens, least and greatest total charge, sizes."""
         assert isinstance(config, MoleculeConfig)
         data = open_dataset(config, "train")
         sizes, counts = np.unique(data.sizes, return_counts=True)
         atoms = gather(data.store, data.rows)
         parents = PARENTS[config.layout](atoms)
         own = parents < 0
+        totals = np.bincount(atoms.molecule, atoms.charges, minlength=len(data))
         return {
             "elements": np.unique(atoms.elements[own]).tolist(),
             "charges": np.unique(atoms.charges[own]).tolist(),
+            "total_charges": [int(totals.min()), int(totals.max())],
             "states": token_states(atoms, parents).tolist(),
             "sizes": {str(size): int(count) for size, count in zip(sizes, counts, strict=True)},
             "molecules": len(data),
@@ -185,7 +188,15 @@ class MoleculeModality(Modality):
         bonds = np.zeros((b, n, n), dtype=np.int64)
         for row, size in enumerate(mask.sum(1).tolist()):
             of_element, of_charge, of_hydrogens, of_bonds = (log[row, :size] for log in logs)
-            beliefs = Beliefs(of_element, of_charge, of_hydrogens, of_bonds[:, :size], self.states)
+            beliefs = Beliefs(
+                of_element,
+                of_charge,
+                of_hydrogens,
+                of_bonds[:, :size],
+                self.states,
+                np.array(self.charges),
+                self.totals,
+            )
             found = assign(beliefs)
             elements[row, :size] = np.take(self.elements, found.elements)
             charges[row, :size] = np.take(self.charges, found.charges)
