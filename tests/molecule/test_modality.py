@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from unite_core.config import ObjectiveConfig
+from unite_core.ema import averaged
 from unite_core.errors import ConfigurationError
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
@@ -194,3 +195,22 @@ def test_a_single_molecule_can_be_scored(qm9):
     assert rows["samples"]["strict_valid_unique_novel"] == 0.0
     assert rows["data"]["molecules"] == 1000
     assert rows["data"]["bond_length_distance"] < 0.01
+
+
+def test_the_learned_frame_can_be_averaged(small_model):
+    """e3nn's modules list their buffers in another order once they are copied."""
+    model = small_model("equivariant")
+    average = averaged(model, 0.9)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    average.update_parameters(model)
+    copied = dict(average.module.named_parameters())
+    assert all(torch.equal(copied[name], value) for name, value in model.named_parameters())
+
+
+def test_the_average_of_a_learned_frame_can_be_saved(small_model, tmp_path):
+    model = small_model("equivariant")
+    averaged(model, 0.9).module.save_pretrained(tmp_path)
+    loaded = dict(UniteModel.from_pretrained(tmp_path).named_parameters())
+    assert all(torch.equal(loaded[name], value) for name, value in model.named_parameters())

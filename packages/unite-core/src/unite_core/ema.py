@@ -1,9 +1,7 @@
 """The exponential moving average of the weights, which samples and exports use."""
 
-from collections.abc import Callable, Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 
@@ -12,21 +10,35 @@ def ramped_decay(decay: float, updates: int) -> float:
     return min(decay, (1 + updates) / (10 + updates))
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
+class Average(AveragedModel):
+    """torch's average with tensors matched by name: copied e3nn modules list theirs anew.
+
+    Buffers are copied; constants that only the copy has stay as they are.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        current = dict(model.named_parameters())
+        own = dict(self.module.named_parameters())
+        updates = int(self.n_averaged)
+        weight = 1 - ramped_decay(self.decay, updates) if updates else 1.0
+        torch._foreach_lerp_(list(own.values()), [current[name] for name in own], weight)
+        buffers = dict(model.named_buffers())
+        for name, buffer in self.module.named_buffers():
+            if name in buffers:
+                buffer.copy_(buffers[name])
+        self.n_averaged += 1
+
+
+def averaged(model: nn.Module, decay: float) -> Average:
     """A copy in evaluation mode whose `update_parameters(model)` moves it towards the weights.
 
-    Buffers are copied, not averaged; the count of updates is in its state_dict.
+    The count of updates is in its state_dict.
     """
-    average = AveragedModel(model, multi_avg_fn=_moving_average(decay), use_buffers=False)
+    average = Average(model, decay)
     average.eval().requires_grad_(False)
     return average
-
-
-def _moving_average(
-    decay: float,
-) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    @torch.no_grad()
-    def update(average: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int) -> None:
-        torch._foreach_lerp_(list(average), list(current), 1 - ramped_decay(decay, int(updates)))
-
-    return update
