@@ -48,9 +48,14 @@ def rotary(positions: Float[Tensor, " s"], head_dim: int, theta: float = 10000.0
 
 def rotate(x: Float[Tensor, "b s a e"], rotation: Rotation) -> Float[Tensor, "b s a e"]:
     """Turns each interleaved pair of the last axis by its position's angle."""
-    cos, sin = (part[:, None, :].to(x.dtype) for part in rotation)
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+    cos, sin = (part[:, None, :] for part in rotation)
+    if torch.compiler.is_compiling():  # which has no code for complex numbers
+        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        even, odd = x[..., 0::2], x[..., 1::2]
+        return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    turned = torch.view_as_complex(wide.view(*x.shape[:-1], -1, 2)) * torch.complex(cos, sin)
+    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
 
 class RMSNorm(nn.Module):

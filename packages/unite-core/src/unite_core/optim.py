@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from unite_core.config import AdamWConfig, MuonConfig
+from unite_core.muon import StackedMuon
 from unite_core.parameters import tagged_adamw
 
 
@@ -66,13 +67,11 @@ def _adamw(
 
 
 def _muon(parameters: list[nn.Parameter], config: MuonConfig) -> Optimizer:
-    return Muon(
+    return StackedMuon(
         parameters,
         lr=config.learning_rate,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
-        nesterov=True,
-        adjust_lr_fn="match_rms_adamw",
     )
 
 

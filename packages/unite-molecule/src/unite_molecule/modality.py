@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -186,22 +187,16 @@ class MoleculeModality(Modality):
         b, n = mask.shape
         elements, charges, hydrogens = (np.zeros((b, n), dtype=np.int64) for _ in range(3))
         bonds = np.zeros((b, n, n), dtype=np.int64)
-        for row, size in enumerate(mask.sum(1).tolist()):
-            of_element, of_charge, of_hydrogens, of_bonds = (log[row, :size] for log in logs)
-            beliefs = Beliefs(
-                of_element,
-                of_charge,
-                of_hydrogens,
-                of_bonds[:, :size],
-                self.states,
-                np.array(self.charges),
-                self.totals,
-            )
-            found = assign(beliefs)
-            elements[row, :size] = np.take(self.elements, found.elements)
-            charges[row, :size] = np.take(self.charges, found.charges)
-            hydrogens[row, :size] = found.hydrogens
-            bonds[row, :size, :size] = found.bonds
+        sizes = mask.sum(1).tolist()
+        beliefs = [
+            self.beliefs([log[row, :size] for log in logs]) for row, size in enumerate(sizes)
+        ]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the solver leaves the GIL
+            for row, (size, found) in enumerate(zip(sizes, pool.map(assign, beliefs), strict=True)):
+                elements[row, :size] = np.take(self.elements, found.elements)
+                charges[row, :size] = np.take(self.charges, found.charges)
+                hydrogens[row, :size] = found.hydrogens
+                bonds[row, :size, :size] = found.bonds
         classes = (torch.from_numpy(x).to(mask.device) for x in (elements, charges, hydrogens))
         element, charge, hydrogen = classes
         return MoleculeBatch(
@@ -212,6 +207,19 @@ class MoleculeModality(Modality):
             offsets=prediction.offsets,
             bonds=torch.from_numpy(bonds).to(mask.device),
             mask=mask,
+        )
+
+    def beliefs(self, logs: Sequence[np.ndarray]) -> Beliefs:
+        """What the heads say of one molecule's tokens: log-probabilities, bonds [n, b, 4] last."""
+        elements, charges, hydrogens, bonds = logs
+        return Beliefs(
+            elements,
+            charges,
+            hydrogens,
+            bonds[:, : len(elements)],
+            self.states,
+            np.array(self.charges),
+            self.totals,
         )
 
     def originals(self, batch: MoleculeBatch) -> list[Molecule]:

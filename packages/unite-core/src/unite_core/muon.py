@@ -1,0 +1,72 @@
+"""Muon that orthogonalises all matrices of one shape at once."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Muon
+
+Coefficients = tuple[float, float, float]
+
+
+def orthogonalised(
+    x: Float[Tensor, "c m n"], coefficients: Coefficients, steps: int, eps: float
+) -> Float[Tensor, "c m n"]:
+    """Each matrix's singular values brought near 1, in bfloat16.
+
+    Newton-Schulz with a quintic, as in torch's Muon: x -> a x + (b g + c g^2) x, g = x x^T.
+    """
+    a, b, c = coefficients
+    tall = x.shape[1] > x.shape[2]
+    y = (x.mT if tall else x).bfloat16()
+    y = y / y.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
+    for _ in range(steps):
+        gram = y @ y.mT
+        y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
+    return y.mT if tall else y
+
+
+class StackedMuon(Muon):
+    """torch's Muon, to rounding, in fewer and larger products: small models wait less for it.
+
+    Scales each update by 0.2 sqrt(larger side), the rule "match_rms_adamw" (arXiv 2502.16982).
+    """
+
+    def __init__(self, params: Any, lr: float, weight_decay: float, momentum: float) -> None:
+        super().__init__(params, lr, weight_decay, momentum, adjust_lr_fn="match_rms_adamw")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update of every matrix that has a gradient."""
+        assert closure is None, "closures are not supported"
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    shapes[matrix.shape].append(matrix)
+            for matrices in shapes.values():
+                self.update(matrices, group)
+
+    def update(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
+        """One update of matrices of the same shape."""
+        gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
+        buffers = [self.momentum(matrix) for matrix in matrices]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
+        directions = orthogonalised(
+            torch.stack(nesterov), group["ns_coefficients"], group["ns_steps"], group["eps"]
+        )
+        rate = group["lr"] * 0.2 * max(matrices[0].shape) ** 0.5
+        torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(matrices, directions.to(matrices[0]).unbind(), alpha=-rate)
+
+    def momentum(self, matrix: Tensor) -> Tensor:
+        """The running mean of the matrix's gradient."""
+        state = self.state[matrix]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        buffer: Tensor = state["momentum_buffer"]
+        return buffer
