@@ -6,12 +6,18 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCHMARKS := data_speed training_speed sampling_speed memory samplers decisions ablations
 
-.PHONY: demo test lint bench
+.PHONY: demo demo-image test lint bench
 
 # Real QM9 -> train -> sample -> evaluate -> report. `make demo MINUTES=1` trains for a minute.
 demo: $(INSTALLED)
 	$(BIN)/unite train qm9-demo --resume auto --output runs/demo $(if $(MINUTES),-o training.minutes=$(MINUTES))
 	$(BIN)/unite report runs/demo --compare qm9-small
+
+# The same for images: emoji, conditioned on their group.
+demo-image: $(INSTALLED)
+	$(BIN)/unite train emoji-demo --resume auto --output runs/demo-image $(if $(MINUTES),-o training.minutes=$(MINUTES))
+	$(BIN)/unite report runs/demo-image
+	$(BIN)/unite sample runs/demo-image --trajectory 10 --output runs/demo-image/strips.png
 
 test: $(INSTALLED)
 	$(BIN)/pytest

@@ -1,14 +1,21 @@
-"""Samplers of one model at equal numbers of network evaluations: quality against time."""
+"""Samplers of one model at equal numbers of network evaluations, and at several temperatures."""
 
 import argparse
+from functools import partial
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
 from trials import sampled
+from unite_core import sampling
 from unite_core.model import UniteModel, load_model
 
 PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
 """Network evaluations of a step."""
+STRENGTHS, TEMPERATURES = (1.0, 2.0, 4.0, 8.0), (1.0, 0.9, 0.8)
+"""Of the stochastic sampler: shares of fresh noise, and the noise's standard deviations."""
+STEPS = 50
+"""At which strengths and temperatures are compared."""
 
 
 def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row:
@@ -16,6 +23,13 @@ def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row
     steps = evaluations // PER_STEP[solver]
     scores = sampled(model, count, steps=steps, solver=solver)
     return {"solver": solver, "evaluations": evaluations, **scores}
+
+
+def measure_noise(model: UniteModel, strength: float, temperature: float, count: int) -> Row:
+    """The stochastic sampler with other noise."""
+    with patch.object(sampling, "stochastic", partial(sampling.stochastic, strength=strength)):
+        scores = sampled(model, count, steps=STEPS, temperature=temperature)
+    return {"strength": strength, "temperature": temperature, **scores}
 
 
 def plot(rows: list[Row]) -> None:
@@ -45,6 +59,12 @@ def main() -> None:
     ]
     publish("samplers", rows, **vars(arguments))
     plot(rows)
+    noise = [
+        measure_noise(model, strength, temperature, arguments.count)
+        for strength in STRENGTHS
+        for temperature in TEMPERATURES
+    ]
+    publish("sampler_noise", noise, model=arguments.model, count=arguments.count, steps=STEPS)
 
 
 if __name__ == "__main__":

@@ -88,5 +88,5 @@ def reconstructed(model: UniteModel, count: int) -> dict[str, Any]:
         batch = data.batch(rows, None)
         originals += modality.originals(batch)
         copies += model.reconstruct(batch)
-    scores = modality.score_reconstruction(originals, copies)
+    scores = modality.score_reconstruction(modality.config, originals, copies)
     return {name: scores[name] for name in RECONSTRUCTED}

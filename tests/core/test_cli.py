@@ -70,6 +70,19 @@ def test_training_leaves_a_model_a_log_and_pictures(trained: Path) -> None:
     assert len(list((trained / "previews").iterdir())) == 2
 
 
+def test_ablations_are_chosen_in_the_recipe_and_kept_with_the_weights(unite: Run) -> None:
+    from unite_core.model import load_model
+
+    choices = ["objective.stop_gradient=false", "encoder.denoiser=separate"]
+    choices += ["encoder.latent_norm=false", "training.steps=2"]
+    overrides = [word for choice in choices for word in ("-o", choice)]
+    assert unite("train", "toy-small", "--output", "run", *overrides)[0] == 0
+    model = load_model("run")
+    assert model.denoiser is not None
+    assert model.encoder.output.latent_norm is None
+    assert "stop_gradient: false" in Path("run/config.yaml").read_text()
+
+
 def test_training_goes_on_by_resume_alone(unite: Run, trained: Path) -> None:
     code, _, err = unite("train", "toy-small", "--output", trained)
     assert (code, "go on with --resume auto" in err) == (2, True)
@@ -97,6 +110,36 @@ def test_a_modality_has_sample_options_of_its_own(
     command = ["sample", trained, "-n", 4, "--output", "s.json", "--steps", 2]
     assert unite(*command, *words)[0] == 0
     assert [len(points) for points in json.loads(Path("s.json").read_text())] == [3] * 4
+
+
+def test_a_trajectory_is_a_picture_with_a_column_for_each_level(unite: Run, trained: Path) -> None:
+    command = ["sample", trained, "--trajectory", 3, "--steps", 5, "--output", "strips.png"]
+    code, out, _ = unite(*command, "-n", 2)
+    assert (code, "wrote strips.png" in out) == (0, True)
+    assert Path("strips.png").read_text() == "6 point sets in rows of 3"
+    assert unite(*command)[0] == 0
+    assert Path("strips.png").read_text() == "12 point sets in rows of 3"
+
+
+def test_an_interpolation_is_a_row_between_two_files(unite: Run, trained: Path) -> None:
+    two, three = [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    for name, sample in (("a", two), ("b", two[::-1]), ("c", three)):
+        write_points(Path(f"{name}.json"), sample, three)
+    command = ["sample", trained, "--output", "row.png", "--interpolate", "a.json"]
+    assert unite(*command, "b.json", "-n", 5)[0] == 0
+    assert Path("row.png").read_text() == "5 point sets in rows of 5"
+    code, _, err = unite(*command, "c.json")
+    assert (code, "between 2 and 3 latents" in err) == (2, True)
+    code, _, err = unite(*command, "none.json")
+    assert (code, "cannot read none.json: no such file" in err) == (3, True)
+
+
+def test_guidance_changes_samples_of_a_model_with_a_condition(unite: Run, trained: Path) -> None:
+    for name, guidance in (("a.json", 1), ("b.json", 1.0), ("c.json", 3)):
+        command = ["sample", trained, "-n", 4, "--steps", 3, "--guidance", guidance]
+        assert unite(*command, "--output", name)[0] == 0
+    a, b, c = (Path(f"{name}.json").read_text() for name in "abc")
+    assert a == b != c
 
 
 def test_reconstruction_says_each_error_and_what_was_rejected(unite: Run, trained: Path) -> None:
@@ -133,6 +176,24 @@ def test_a_model_is_scored_beside_the_data(unite: Run, trained: Path) -> None:
     assert figures["settings"]["count"] == 6
     assert {"torch", "numpy"} <= figures["versions"].keys()
     assert "radius" in out
+
+
+def test_guidance_scales_have_a_row_each_and_a_curve(unite: Run, trained: Path) -> None:
+    scales = ["--guidance", "2", "--guidance", "1", "--guidance", "2"]
+    command = ["evaluate", trained, "-n", 6, "--steps", 3, "--output", "sweep.json"]
+    code, out, _ = unite(*command, *scales)
+    assert code == 0
+    assert "wrote sweep.json\nwrote sweep.png" in out
+    figures = json.loads(Path("sweep.json").read_text())
+    assert list(figures["samples"]) == ["guidance 1.0", "guidance 2.0", "data"]
+    assert figures["samples"]["guidance 1.0"] != figures["samples"]["guidance 2.0"]
+    assert list(figures["reconstruction"]) == [str(trained)]
+    assert figures["settings"]["guidance"] == [1.0, 2.0]
+    assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert unite(*command, "--guidance", "2", "--output", "one.json")[0] == 0
+    one = json.loads(Path("one.json").read_text())
+    assert one["samples"][str(trained)] == figures["samples"]["guidance 2.0"]
+    assert not Path("one.png").exists()
 
 
 def test_a_file_of_samples_is_scored(unite: Run) -> None:
@@ -192,6 +253,30 @@ def test_data_is_prepared_by_its_modality(unite: Run) -> None:
     assert "circles: 64 kept, 0 rejected" in out
 
 
+def test_another_programs_weights_become_a_model(unite: Run) -> None:
+    sizes = {"width": 8, "depth": 1, "heads": 2, "latent_dim": 4}
+    Path("sizes.json").write_text(json.dumps(sizes))
+    code, out, _ = unite("convert", "toy-sizes", "sizes.json", "made/model")
+    assert code == 0
+    assert "wrote made/model\nnext: unite sample made/model --output samples.json" in out
+    assert unite("sample", "made/model", "-n", 2, "--steps", 2, "--output", "samples.json")[0] == 0
+    assert "formats\n" in unite("list")[1]
+    assert "  toy-sizes  toy\n" in unite("list")[1]
+
+
+def test_a_conversion_that_cannot_be_is_found_early(unite: Run) -> None:
+    Path("sizes.json").write_text("{}")
+    with mock.patch("toy_modality.convert", side_effect=AssertionError):
+        code, _, err = unite("convert", "toy-size", "sizes.json", "model")
+        assert (code, "no format 'toy-size'; did you mean 'toy-sizes'?" in err) == (2, True)
+        code, _, err = unite("convert", "toy-sizes", "none.json", "model")
+        assert (code, "cannot read none.json: no such file" in err) == (3, True)
+        for output in ("sizes.json", "sizes.json/model"):
+            code, _, err = unite("convert", "toy-sizes", "sizes.json", output)
+            assert (code, "cannot write to output" in err) == (5, True)
+    assert [path.name for path in Path().iterdir()] == ["sizes.json"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -225,12 +310,28 @@ def test_a_configuration_error_is_exit_2_and_makes_nothing(
         (["--output", "s.json", "stray"], "unexpected argument 'stray'"),
         (["--output", "s.json", "--solver", "rk4"], "rk4"),
         (["--output", "s.json", "-n", "0"], "-n"),
+        (["--output", "s.json", "--guidance", "nan"], "'nan' is not a finite number"),
+        (["--output", "s.json", "--guidance", "x"], "'x' is not a finite number"),
+        (["--output", "s.json", "--guidnace", "2"], "did you mean '--guidance'?"),
+        (["--output", "s.json", "--trajectory", "3"], "unknown ending '.json'"),
+        (["--output", "s.png", "--trajectory", "1"], "--trajectory"),
+        (["--output", "s.json", "--interpolate", "a.json", "b.json"], "unknown ending '.json'"),
+        (["--output", "s.png", "--interpolate", "a.txt", "a.txt"], "unknown ending '.txt'"),
+        (
+            ["--output", "s.png", "--interpolate", "a.txt", "a.txt", "--point-count", "3"],
+            "it has no use for --point-count",
+        ),
+        (
+            ["--output", "s.png", "--trajectory", "3", "--interpolate", "a.txt", "a.txt"],
+            "exclude each other",
+        ),
         ([], "--output"),
     ],
 )
 def test_a_bad_sample_option_is_found_before_sampling(
     unite: Run, trained: Path, words: list[str], message: str
 ) -> None:
+    Path("a.txt").touch()
     with mock.patch("unite_core.evaluation.open_on_device", side_effect=AssertionError):
         code, _, err = unite("sample", trained, *words)
     assert code == 2
@@ -242,6 +343,8 @@ def test_a_bad_sample_option_is_found_before_sampling(
     [
         ["sample", "{run}", "--output", "none/s.json"],
         ["reconstruct", "{run}", "in.json", "--output", "none/s.json"],
+        ["sample", "{run}", "--trajectory", "3", "--output", "none/s.png"],
+        ["sample", "{run}", "--interpolate", "in.json", "in.json", "--output", "none/s.png"],
         ["evaluate", "{run}", "--output", "none/s.json"],
         ["train", "toy-small", "--output", "in.json/run"],
     ],

@@ -59,6 +59,15 @@ def test_latents_have_the_scale_of_the_layer_norm() -> None:
     )
 
 
+def test_without_latent_norm_latents_are_the_linear_layer() -> None:
+    encoder = trained(PLAIN.model_copy(update={"latent_norm": False}))
+    assert not [name for name, _ in encoder.named_parameters() if "latent_norm" in name]
+    z, normed = encoder(*inputs()), trained()(*inputs())
+    assert z.shape == normed.shape
+    lengths = (z - z.mean(-1, keepdim=True)).norm(dim=-1)
+    assert lengths.std() > 0.05 * lengths.mean()
+
+
 def test_condition_time_order_and_tokens_are_read() -> None:
     for config in (PLAIN, IN_CONTEXT):
         encoder = trained(config)

@@ -9,6 +9,7 @@ from core.test_objective import toy_model
 from unite_core.errors import StorageError
 from unite_core.evaluation import (
     Sampling,
+    draw_strips,
     evaluate,
     generate,
     open_on_device,
@@ -49,14 +50,19 @@ def test_evaluation_scores_what_it_keeps(model: UniteModel) -> None:
     assert len(result.samples) == len(result.pairs) == 6
     assert result.scores == modality.score(modality.config, result.samples, None)
     originals, made = zip(*result.pairs, strict=True)
-    assert result.reconstruction == modality.score_reconstruction(originals, made)
+    assert result.reconstruction == modality.score_reconstruction(modality.config, originals, made)
 
 
 def test_samples_follow_all_settings(model: UniteModel) -> None:
-    sampling = Sampling(steps=3, solver="heun", seed=5, batch_size=2)
-    expected = model.generate(4, steps=3, solver="heun", seed=5, batch_size=2)
+    sampling = Sampling(steps=3, solver="heun", seed=5, batch_size=2, guidance=1.5)
+    expected = model.generate(4, steps=3, solver="heun", seed=5, batch_size=2, guidance=1.5)
     for a, b in zip(generate(model, 4, sampling), expected, strict=True):
         assert np.array_equal(a, b)
+
+
+def test_strips_are_a_row_for_each_sample(model: UniteModel, tmp_path: Path) -> None:
+    draw_strips(model, 3, 4, Sampling(steps=5), None, tmp_path / "strips.png")
+    assert (tmp_path / "strips.png").read_text() == "12 point sets in rows of 4"
 
 
 def test_pictures_of_samples_and_of_pairs(model: UniteModel, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """UniteModel from Python: tokenize, reconstruct, generate, save and load."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from core.test_objective import toy_batch, toy_model
 from unite_core.errors import ConfigurationError, StorageError
-from unite_core.model import RowNoise, UniteModel, equal_size_rows, load_model
+from unite_core.model import UniteModel, load_model
 
 
 def test_generation_does_not_depend_on_the_batch_size() -> None:
@@ -29,28 +30,6 @@ def test_generation_repeats_by_seed(solver: str) -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_row_noise_ignores_batch_mates() -> None:
-    sizes = torch.tensor([2, 3])
-    both = RowNoise([(0, 0), (0, 1)], sizes, 4, torch.device("cpu"))
-    alone = RowNoise([(0, 1)], sizes[1:], 4, torch.device("cpu"))
-    for _ in range(2):
-        assert torch.equal(both()[1:], alone())
-
-
-def test_row_noise_is_standard_normal_and_fresh() -> None:
-    source = RowNoise([(0, i) for i in range(500)], torch.full((500,), 5), 4, torch.device("cpu"))
-    first, second = source(), source()
-    assert first.std().item() == pytest.approx(1, abs=0.03)
-    assert abs(float((first * second).mean())) < 0.03
-
-
-def test_equal_size_rows_partition_the_samples() -> None:
-    sizes = torch.tensor([3, 2, 3, 3, 2])
-    groups = [rows.tolist() for rows in equal_size_rows(sizes, 2)]
-    assert sorted(row for rows in groups for row in rows) == [0, 1, 2, 3, 4]
-    assert all(len({int(sizes[row]) for row in rows}) == 1 and len(rows) <= 2 for rows in groups)
-
-
 def test_tokenize_ignores_batch_mates() -> None:
     model = toy_model().eval()
     data = model.modality.dataset("train")
@@ -60,8 +39,9 @@ def test_tokenize_ignores_batch_mates() -> None:
     torch.testing.assert_close(together.z[1:2, :n], alone.z)
 
 
-def test_save_and_load_give_the_same_samples(tmp_path: Path) -> None:
-    model = toy_model().eval()
+@pytest.mark.parametrize("ablation", [{}, {"denoiser": "separate"}, {"latent_norm": False}])
+def test_save_and_load_give_the_same_samples(tmp_path: Path, ablation: dict[str, object]) -> None:
+    model = toy_model(**ablation).eval()
     model.save_pretrained(tmp_path)
     loaded = UniteModel.from_pretrained(tmp_path).eval()
     for name, tensor in model.state_dict().items():
@@ -98,3 +78,107 @@ def test_truncated_weights_are_named(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(StorageError, match="cannot load a model"):
         load_model(tmp_path)
+
+
+def test_the_samples_of_some_rows_are_those_of_all() -> None:
+    model = toy_model().eval()
+    whole = model.generate(9, steps=3, precision="no")
+    some = model.generate(9, steps=3, precision="no", rows=[7, 2, 5])
+    for a, row in zip(some, (7, 2, 5), strict=True):
+        np.testing.assert_allclose(a, whole[row], atol=1e-5)
+    assert model.generate(9, steps=3, rows=[]) == []
+
+
+def test_guidance_one_is_conditional_and_zero_unconditional() -> None:
+    model = toy_model().eval()
+    layout = model.draw_layout(6, 0, None, 1.0)
+    z = torch.randn(*layout.mask.shape, 4) * layout.mask[..., None]
+    given = model.condition(layout.condition, torch.zeros(6, dtype=torch.bool))
+    null = model.condition.null(6)
+    assert not torch.allclose(given, null)
+    for level, unguided in ((0.05, given), (0.5, null)):
+        t = torch.full((6,), level)
+        for scale, condition in ((0.0, unguided), (1.0, given)):
+            expected = model.denoise(z, t, condition, layout.mask)
+            assert torch.equal(model.guided(layout, scale)(z, t), expected)
+
+
+def test_samples_follow_guidance() -> None:
+    model = toy_model().eval()
+    plain, one, two = (
+        model.generate(4, steps=3, **how) for how in ({}, {"guidance": 1.0}, {"guidance": 2.0})
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(plain, one, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(plain, two, strict=True))
+
+
+def test_guidance_without_a_condition_is_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = toy_model(data={"conditional": False}).eval()
+    assert len(model.generate(2, steps=2, guidance=1.0)) == 2
+    monkeypatch.setattr(model, "denoise", None)
+    for draw in (model.generate, lambda n, **how: model.trajectories(n, 2, **how)):
+        with pytest.raises(
+            ConfigurationError, match=r"guidance 1\.4 needs a model with a condition"
+        ):
+            draw(2, guidance=1.4)
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun", "dopri5", "stochastic"])
+def test_a_trajectory_has_every_level(solver: str) -> None:
+    model = toy_model().eval()
+    strips = model.trajectories(5, 4, steps=6, solver=solver)  # type: ignore[arg-type]
+    samples = model.generate(5, steps=6, solver=solver)  # type: ignore[arg-type]
+    for strip, sample in zip(strips, samples, strict=True):
+        assert [points.shape for points in strip] == [sample.shape] * 4
+        assert not np.array_equal(strip[0], strip[-1])
+
+
+def test_a_stochastic_trajectory_ends_at_the_sample() -> None:
+    model = toy_model().eval()
+    strips = model.trajectories(5, 3, steps=6, guidance=2.0, seed=2)
+    samples = model.generate(5, steps=6, guidance=2.0, seed=2)
+    assert all(np.array_equal(strip[-1], end) for strip, end in zip(strips, samples, strict=True))
+
+
+def test_a_trajectory_starts_with_the_estimate_from_noise() -> None:
+    model = toy_model().eval()
+    (first, _), *_ = model.trajectories(3, 2, steps=5, precision="no")
+    once = model.generate(3, steps=1, precision="no")
+    np.testing.assert_allclose(first, once[0], atol=1e-5)
+
+
+def test_more_levels_than_steps_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="9 levels need as many steps, not 4"):
+        toy_model().trajectories(2, 9, steps=4)
+
+
+@pytest.mark.parametrize("ablation", [{}, {"latent_norm": False}])
+def test_an_interpolation_goes_from_one_reconstruction_to_the_other(
+    ablation: dict[str, object],
+) -> None:
+    model = toy_model(**ablation).eval()
+    batch = model.modality.dataset("train").batch(np.array([2, 6]), None)
+    between = model.interpolate(batch, 5)
+    start, end = model.reconstruct(batch)
+    np.testing.assert_allclose(between[0], start, atol=1e-5)
+    np.testing.assert_allclose(between[-1], end, atol=1e-5)
+    assert len({points.tobytes() for points in between}) == 5
+
+
+def test_an_interpolation_needs_equally_many_latents() -> None:
+    model = toy_model().eval()
+    batch = model.modality.dataset("train").batch(np.array([0, 1]), None)
+    with pytest.raises(ConfigurationError, match="between 2 and 3 latents"):
+        model.interpolate(batch, 5)
+
+
+def test_a_config_from_before_the_ablations_still_loads(tmp_path: Path) -> None:
+    model = toy_model().eval()
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    assert set(config["encoder"]) == {"width", "depth", "heads", "latent_dim"}
+    assert "conditional" not in config["data"]
+    assert load_model(tmp_path).denoiser is None

@@ -1,20 +1,22 @@
 """Which weights each loss reaches, and what the losses are."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import Tensor, nn
 from unite_core import flow
 from unite_core.config import DecoderNoiseConfig, ObjectiveConfig
-from unite_core.model import SeparateModel, UniteModel
-from unite_core.objective import JointObjective, NoStopGradientObjective, corrupt
+from unite_core.model import UniteModel
+from unite_core.objective import JointObjective, corrupt
 from unite_core.types import Latents, Losses
 
 ENCODER = {"width": 16, "depth": 2, "heads": 2, "latent_dim": 4}
 
 
-def toy_model(kind: type[UniteModel] = UniteModel) -> UniteModel:
+def toy_model(data: Mapping[str, object] | None = None, **encoder: object) -> UniteModel:
     torch.manual_seed(0)
-    model = kind("toy", {}, ENCODER, {"longest": 5})
+    model = UniteModel("toy", dict(data or {}), ENCODER | encoder, {"longest": 5})
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.2)
@@ -62,13 +64,13 @@ def test_flow_loss_reaches_neither_tokenizer_nor_decoder() -> None:
 
 def test_without_stop_gradient_the_flow_loss_moves_the_tokenizer() -> None:
     model = toy_model()
-    _, flow_loss = parts(NoStopGradientObjective(model, ObjectiveConfig()))
+    _, flow_loss = parts(JointObjective(model, ObjectiveConfig(stop_gradient=False)))
     assert reached(flow_loss, model.tokenizer)
 
 
 def test_separate_weights_keep_the_losses_apart() -> None:
-    model = toy_model(SeparateModel)
-    assert isinstance(model, SeparateModel)
+    model = toy_model(denoiser="separate")
+    assert model.denoiser is not None
     reconstruction, flow_loss = parts(JointObjective(model, ObjectiveConfig()))
     assert not reached(flow_loss, model.encoder)
     assert not reached(reconstruction, model.denoiser)

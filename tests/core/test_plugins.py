@@ -2,13 +2,21 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from toy_modality import ToyModality
+from toy_modality import ToyModality, convert
 from unite_core.errors import ConfigurationError
 from unite_core.locations import shipped_models
-from unite_core.plugins import Plugin, load_plugin, only_plugin, plugin_for, working_plugins
+from unite_core.plugins import (
+    Plugin,
+    load_plugin,
+    only_plugin,
+    plugin_converting,
+    plugin_for,
+    working_plugins,
+)
 from unite_core.recipes import recipe_paths
 
 Install = Callable[[str, str], None]
@@ -77,6 +85,22 @@ def test_several_modalities_need_one(install: Install) -> None:
     install("other", CHANGED.format("name='other'"))
     with pytest.raises(ConfigurationError, match=r"--modality; installed: .*other.*toy"):
         only_plugin()
+
+
+def test_a_format_goes_to_the_modality_that_converts_it(install: Install) -> None:
+    assert plugin_converting("toy-sizes").converter("toy-sizes") is convert
+    with pytest.raises(ConfigurationError, match="no format 'sizes'; did you mean 'toy-sizes'"):
+        plugin_converting("sizes")
+    install("other", CHANGED.format("name='other'"))
+    with pytest.raises(ConfigurationError, match=r"converts format 'toy-sizes': other, toy"):
+        plugin_converting("toy-sizes")
+
+
+def test_a_plugin_need_not_convert_anything() -> None:
+    bare = {f.name: getattr(load_plugin("toy"), f.name) for f in fields(Plugin)}
+    del bare["converters"]
+    assert Plugin(**bare).converters == {}
+    assert len({Plugin(**bare), load_plugin("toy")}) == 2
 
 
 def test_a_file_goes_to_the_modality_that_reads_its_ending(install: Install) -> None:

@@ -34,7 +34,7 @@ def test_overrides_reach_into_sections() -> None:
         "toy-small", ["optimizer={name: adamw, betas: [0.8, 0.9]}", "data.longest=4"]
     )
     assert config.optimizer == AdamWConfig(betas=(0.8, 0.9))
-    assert config.data == {"count": 64, "longest": 4}
+    assert config.data == {"count": 64, "longest": 4, "conditional": True}
 
 
 def test_a_saved_configuration_is_a_recipe(tmp_path: Path) -> None:

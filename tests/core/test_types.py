@@ -30,3 +30,16 @@ def test_paired_tokens_are_added_one_to_one() -> None:
 
 def test_layout_mask_counts_sizes() -> None:
     assert Layout(torch.tensor([3, 1])).mask.tolist() == [[True, True, True], [True, False, False]]
+
+
+def test_rows_of_a_layout_keep_what_belongs_to_them() -> None:
+    condition, context = torch.tensor([5, 6, 7]), torch.tensor([50, 60, 70])
+    rows = Layout(torch.tensor([3, 1, 2]), condition, context, length=4)[torch.tensor([2, 0])]
+    assert [part.tolist() for part in (rows.sizes, rows.condition, rows.context)] == [
+        [2, 3],
+        [7, 5],
+        [70, 50],
+    ]
+    assert rows.length == 4
+    bare = Layout(torch.tensor([3, 1]))[torch.tensor([1, 1])]
+    assert (bare.sizes.tolist(), bare.condition, bare.context) == ([1, 1], None, None)

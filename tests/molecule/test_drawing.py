@@ -12,6 +12,13 @@ def test_grid_has_a_cell_for_each_molecule(build, tmp_path):
         assert len(set(picture.convert("L").get_flattened_data())) > 10
 
 
+def test_a_grid_has_the_columns_that_it_is_asked_for(build, tmp_path):
+    path = tmp_path / "grid.png"
+    draw_grid([build("CCO")] * 6, path, columns=3)
+    with Image.open(path) as picture:
+        assert picture.size == (3 * CELL, 2 * CELL)
+
+
 def test_invalid_molecules_are_drawn_and_marked(build, without):
     ethanol = build("CCO")
     bonds = ethanol.bonds.copy()

@@ -214,3 +214,15 @@ def test_the_average_of_a_learned_frame_can_be_saved(small_model, tmp_path):
     averaged(model, 0.9).module.save_pretrained(tmp_path)
     loaded = dict(UniteModel.from_pretrained(tmp_path).named_parameters())
     assert all(torch.equal(loaded[name], value) for name, value in model.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["ordered", "equivariant"])
+def test_interpolation_goes_from_one_reconstruction_to_the_other(small_model, build, kind):
+    model = small_model(kind).eval()
+    batch = model.modality.collate([build("CCO"), build("CCN")])
+    between = model.interpolate(batch, 4)
+    start, end = model.reconstruct(batch)
+    assert len(between) == 4
+    for made, expected in ((between[0], start), (between[-1], end)):
+        np.testing.assert_array_equal(made.elements, expected.elements)
+        np.testing.assert_allclose(made.coordinates, expected.coordinates, atol=1e-4)

@@ -34,6 +34,7 @@ def page(build, without, tmp_path) -> str:
         pairs=[(ethanol, broken)],
         log=[{"step": 1.0, "total": 2.0}, {"step": 2.0, "total": 1.0}],
         versions={"rdkit": "2026.09.1"},
+        statistics={},
     )
     written = write_report(story, tmp_path)
     assert {path.name for path in written} >= {"samples.sdf", "samples.smi", "report.html"}

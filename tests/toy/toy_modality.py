@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
-from unite_core.modality import ConditionEmbedding, Dataset, Decoder, Modality, Story, Tokenizer
+from unite_core.modality import (
+    ConditionEmbedding,
+    Dataset,
+    Decoder,
+    Modality,
+    Story,
+    Tokenizer,
+    Unconditional,
+)
+from unite_core.model import UniteModel
 from unite_core.types import AppendedTokens, Layout
 
 
@@ -92,14 +101,15 @@ class ToyModality(Modality):
     def decoder(self, latent_dim: int) -> ToyDecoder:
         return ToyDecoder(latent_dim)
 
-    def condition_embedding(self, width: int) -> ToyLabels:
-        return ToyLabels(width)
+    def condition_embedding(self, width: int) -> ConditionEmbedding:
+        return ToyLabels(width) if self.config.conditional else Unconditional(width)
 
     def dataset(self, split: str) -> ToyDataset:
         return ToyDataset(self.config.count, self.config.longest)
 
     def layout(self, batch: Points) -> Layout:
-        return Layout(batch.mask.sum(1), condition=batch.labels)
+        condition = batch.labels if self.config.conditional else None
+        return Layout(batch.mask.sum(1), condition=condition)
 
     def sample_layout(
         self, count: int, rng: np.random.Generator, options: BaseModel | None
@@ -107,7 +117,8 @@ class ToyModality(Modality):
         sizes = torch.from_numpy(rng.integers(2, self.registers() + 1, count))
         if options is not None and options.point_count is not None:
             sizes = torch.full_like(sizes, options.point_count)
-        return Layout(sizes, condition=torch.from_numpy(rng.integers(0, 2, count)))
+        labels = torch.from_numpy(rng.integers(0, 2, count))
+        return Layout(sizes, condition=labels if self.config.conditional else None)
 
     def reconstruction_loss(
         self, prediction: Tensor, batch: Points, context: None
@@ -155,7 +166,10 @@ class ToyModality(Modality):
 
     @classmethod
     def score_reconstruction(
-        cls, originals: Sequence[np.ndarray], reconstructions: Sequence[np.ndarray]
+        cls,
+        config: BaseModel,
+        originals: Sequence[np.ndarray],
+        reconstructions: Sequence[np.ndarray],
     ) -> dict[str, Any]:
         return {"error": float(np.mean(cls.errors(originals, reconstructions)))}
 
@@ -167,8 +181,9 @@ class ToyModality(Modality):
         return [float(np.abs(a - b).mean()) for a, b in pairs]
 
     @classmethod
-    def preview(cls, samples: Sequence[np.ndarray], path: Path) -> None:
-        path.write_text(f"{len(samples)} point sets")
+    def preview(cls, samples: Sequence[np.ndarray], path: Path, columns: int | None = None) -> None:
+        rows = "" if columns is None else f" in rows of {columns}"
+        path.write_text(f"{len(samples)} point sets{rows}")
 
     @classmethod
     def report(cls, story: Story, directory: Path) -> list[Path]:
@@ -176,3 +191,8 @@ class ToyModality(Modality):
         cls.write(story.samples, samples)
         page.write_text(f"<h1>{story.title}</h1><pre>{story.command}</pre>{len(story.log)} lines")
         return [samples, page]
+
+
+def convert(source: Path, output: Path) -> None:
+    """A model of the encoder's sizes that a JSON file gives."""
+    UniteModel("toy", {}, json.loads(source.read_text()), {"longest": 5}).save_pretrained(output)

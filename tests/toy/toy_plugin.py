@@ -13,6 +13,7 @@ class ToyConfig(Section):
 
     count: int = 64
     longest: int = 5
+    conditional: bool = True
 
 
 class ToyOptions(Section):
@@ -29,7 +30,9 @@ plugin = Plugin(
     implementation="toy_modality:ToyModality",
     suffixes=(".json",),
     writes=(".json",),
+    archives=(".json",),
     packages=("numpy",),
     recipes=Path(__file__).parent / "recipes",
     weights=Path(__file__).parent / "weights",
+    converters={"toy-sizes": "toy_modality:convert"},
 )

@@ -23,13 +23,19 @@ class InContextConfig(Section):
 
 
 class EncoderConfig(Section):
-    """Sizes of the Generative Encoder (Base: depth 12, width 768, 12 heads)."""
+    """Sizes of the Generative Encoder (Base: depth 12, width 768, 12 heads).
+
+    Ablations: a "separate" `denoiser` has weights of its own, of the encoder's shape; without
+    `latent_norm` there is no LayerNorm on the latents.
+    """
 
     width: PositiveInt
     depth: PositiveInt
     heads: PositiveInt
     latent_dim: PositiveInt
     in_context: InContextConfig | None = None
+    denoiser: Literal["shared", "separate"] = "shared"
+    latent_norm: bool = True
 
 
 class DecoderNoiseConfig(Section):
@@ -42,12 +48,14 @@ class DecoderNoiseConfig(Section):
 class ObjectiveConfig(Section):
     """The joint loss: reconstruction + flow_weight * sum over `draws` of the flow loss.
 
-    `chunk` draws go through the encoder at once (memory); None means all of them.
+    `chunk` draws go through the encoder at once (memory); None means all of them. Without
+    `stop_gradient` (an ablation) the flow loss also moves the latents that it aims at.
     """
 
     draws: PositiveInt = 3
     chunk: PositiveInt | None = None
     flow_weight: PositiveFloat = 1.0
+    stop_gradient: bool = True
     time_shift: PositiveFloat = 0.5
     register_t_max: Fraction = 0.01
     decoder_noise: DecoderNoiseConfig | None = DecoderNoiseConfig()

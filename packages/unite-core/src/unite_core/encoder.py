@@ -37,22 +37,19 @@ class InContext(nn.Module):
 class Output(nn.Module):
     """Width -> latents: RMSNorm, adaLN, Linear, then the LayerNorm that fixes their scale."""
 
-    def __init__(self, width: int, latent_dim: int) -> None:
+    def __init__(self, width: int, latent_dim: int, latent_norm: bool) -> None:
         super().__init__()
         self.norm = RMSNorm(width)
         self.modulation = zero_linear(width, 2 * width)
         self.linear = tag_adamw(zero_linear(width, latent_dim))
-        self.latent_norm = tag_adamw(nn.LayerNorm(latent_dim))
+        self.latent_norm = tag_adamw(nn.LayerNorm(latent_dim)) if latent_norm else None
 
     def forward(self, x: Float[Tensor, "b n h"], c: Float[Tensor, "b h"]) -> Float[Tensor, "b n d"]:
         shift, scale = self.modulation(F.silu(c)).chunk(2, dim=-1)
-        z = self.linear(modulate(self.norm(x), shift, scale))
-        return F.layer_norm(
-            z.to(self.latent_norm.weight.dtype),
-            z.shape[-1:],
-            self.latent_norm.weight,
-            self.latent_norm.bias,
-        )
+        z: Tensor = self.linear(modulate(self.norm(x), shift, scale)).to(self.linear.weight.dtype)
+        if self.latent_norm is None:
+            return z
+        return F.layer_norm(z, z.shape[-1:], self.latent_norm.weight, self.latent_norm.bias)
 
 
 class GenerativeEncoder(nn.Module):
@@ -72,7 +69,7 @@ class GenerativeEncoder(nn.Module):
         self.in_context = (
             InContext(config.in_context.length, width) if config.in_context is not None else None
         )
-        self.output = Output(width, config.latent_dim)
+        self.output = Output(width, config.latent_dim, config.latent_norm)
         self.activation_checkpointing = False
 
     def forward(

@@ -18,6 +18,7 @@ from unite_core.config import Solver
 from unite_core.errors import StorageError
 from unite_core.model import UniteModel, open_model
 from unite_core.plugins import Plugin
+from unite_core.processes import ALONE, Team
 
 PICTURED = 20
 """Samples in a picture."""
@@ -37,6 +38,8 @@ class Sampling:
     solver: Solver = "stochastic"
     seed: int = 0
     batch_size: int = 512
+    guidance: float = 1.0
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,15 @@ def open_on_device(directory: Path) -> UniteModel:
 
 
 def generate(
-    model: UniteModel, count: int, sampling: Sampling, options: BaseModel | None = None
+    model: UniteModel,
+    count: int,
+    sampling: Sampling,
+    options: BaseModel | None = None,
+    team: Team = ALONE,
 ) -> list[Any]:
-    """`count` new samples."""
-    return model.generate(count, **asdict(sampling), options=options)
+    """`count` new samples, on the team's first process."""
+    rows = team.share(count)
+    return team.gather(model.generate(count, **asdict(sampling), options=options, rows=rows), count)
 
 
 def reconstruct(model: UniteModel, samples: Sequence[Any], batch_size: int) -> list[Any]:
@@ -74,16 +82,19 @@ def reconstruct(model: UniteModel, samples: Sequence[Any], batch_size: int) -> l
     return [sample for batch in batches for sample in model.reconstruct(batch)]
 
 
-def reconstruct_split(model: UniteModel, split: str, count: int, batch_size: int) -> list[Pair]:
-    """The first `count` samples of a split, each with its reconstruction."""
+def reconstruct_split(
+    model: UniteModel, split: str, count: int, batch_size: int, team: Team = ALONE
+) -> list[Pair]:
+    """The first `count` samples of a split, each with its reconstruction, as `generate` does."""
     data = model.modality.dataset(split)
-    indices = np.arange(min(count, len(data)))
+    count = min(count, len(data))
+    indices = np.array(team.share(count), dtype=np.int64)
     pairs: list[Pair] = []
     for start in range(0, len(indices), batch_size):
         batch = data.batch(indices[start : start + batch_size], None)
         originals = model.modality.originals(batch)
         pairs += zip(originals, model.reconstruct(batch), strict=True)
-    return pairs
+    return team.gather(pairs, count)
 
 
 def evaluate(
@@ -97,7 +108,9 @@ def evaluate(
         samples=samples,
         pairs=pairs,
         scores=modality.score(modality.config, samples, reference),
-        reconstruction=modality.score_reconstruction([a for a, _ in pairs], [b for _, b in pairs]),
+        reconstruction=modality.score_reconstruction(
+            modality.config, [a for a, _ in pairs], [b for _, b in pairs]
+        ),
     )
 
 
@@ -110,6 +123,24 @@ def preview(model: nn.Module, step: int, directory: Path) -> None:
     pairs = reconstruct_split(model, "validation", PICTURED // 2, PICTURED)
     both = [sample for pair in pairs for sample in pair]
     model.modality.preview(both, directory / f"step-{step:09d}-reconstructions.png")
+
+
+def draw_strips(
+    model: UniteModel,
+    count: int,
+    levels: int,
+    sampling: Sampling,
+    options: BaseModel | None,
+    path: Path,
+) -> None:
+    """PNG of `count` samples, a row each, from the first of `levels` noise levels to the last."""
+    strips = model.trajectories(count, levels, **asdict(sampling), options=options)
+    model.modality.preview([each for strip in strips for each in strip], path, columns=levels)
+
+
+def other_rows(scores: Table) -> dict[str, dict[str, Any]]:
+    """The rows of `Modality.score` but the samples' own: what their figures are compared with."""
+    return {name: dict(row) for name, row in scores.items() if name != "samples"}
 
 
 def versions(plugin: Plugin) -> dict[str, str]:

@@ -139,7 +139,11 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return torch.addcmul(x + shift[:, None], x, scale[:, None])
 
 
-class AdaLNBlock(nn.Module):
+class TransformerBlock(nn.Module):
+    """What `compile_blocks` compiles: a module repeated with the same shapes."""
+
+
+class AdaLNBlock(TransformerBlock):
     """Transformer block conditioned by adaLN, with a post-block norm (arXiv 2603.22283)."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -164,7 +168,7 @@ class AdaLNBlock(nn.Module):
         return normed
 
 
-class Block(nn.Module):
+class Block(TransformerBlock):
     """Plain pre-norm transformer block, for decoders."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -207,5 +211,5 @@ def compile_blocks(model: nn.Module) -> None:
     """
     torch._dynamo.config.recompile_limit = 256
     for module in model.modules():
-        if isinstance(module, AdaLNBlock | Block):
+        if isinstance(module, TransformerBlock):
             module.compile(dynamic=False)

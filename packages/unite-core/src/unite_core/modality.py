@@ -86,6 +86,7 @@ class Story:
     pairs: list[tuple[Any, Any]]  # originals with their reconstructions
     log: list[dict[str, Any]]
     versions: dict[str, str]
+    statistics: Mapping[str, Any]  # the run's own, as its modality measured them
 
 
 class Modality(ABC):
@@ -98,6 +99,8 @@ class Modality(ABC):
     name: ClassVar[str]
     time_shift: ClassVar[float] = 1.0
     """Shift of the sampler's time grid: below 1 it spends more steps near the noise."""
+    temperature: ClassVar[float] = 1.0
+    """Standard deviation of the sampler's noise where the user asks for none."""
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
         self.config = config
@@ -173,11 +176,19 @@ class Modality(ABC):
         """Save samples; the format follows the file's ending. ConfigurationError, StorageError."""
 
     @classmethod
+    def write_reconstructions(
+        cls, originals: Sequence[Any], reconstructions: Sequence[Any], path: Path
+    ) -> None:
+        """Save reconstructions, where it helps beside their originals; errors as `write`'s."""
+        cls.write(reconstructions, path)
+
+    @classmethod
     @abstractmethod
     def score(
         cls, config: BaseModel, samples: Sequence[Any], reference: str | None
     ) -> dict[str, dict[str, Any]]:
-        """Quality of samples: row -> metric -> value, rows "samples" and "data" (the data itself).
+        """Quality of samples: row -> metric -> value, rows "samples", "data" (the data itself) and
+        whatever else to compare with.
 
         `reference` is a source of data to compare with; None means the configured one.
         """
@@ -185,7 +196,7 @@ class Modality(ABC):
     @classmethod
     @abstractmethod
     def score_reconstruction(
-        cls, originals: Sequence[Any], reconstructions: Sequence[Any]
+        cls, config: BaseModel, originals: Sequence[Any], reconstructions: Sequence[Any]
     ) -> dict[str, Any]:
         """How near reconstructions come, metric -> value."""
 
@@ -196,8 +207,8 @@ class Modality(ABC):
 
     @classmethod
     @abstractmethod
-    def preview(cls, samples: Sequence[Any], path: Path) -> None:
-        """A PNG picture of samples."""
+    def preview(cls, samples: Sequence[Any], path: Path, columns: int | None = None) -> None:
+        """A PNG picture of samples in rows of `columns`, or of the modality's own choice."""
 
     @classmethod
     @abstractmethod

@@ -1,7 +1,6 @@
 """UniteModel: tokenizer, Generative Encoder and decoder, with what is needed to use them."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 from unite_core import flow, sampling
 from unite_core.config import EncoderConfig, RunConfig, Solver
 from unite_core.encoder import GenerativeEncoder
-from unite_core.errors import StorageError
+from unite_core.errors import ConfigurationError, StorageError
+from unite_core.latents import Recorder, RowNoise, equal_size_rows, integrate, spherical
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
 from unite_core.types import Batch, Latents, Layout
@@ -49,12 +49,18 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         self.modality = plugin.load()(plugin.config.model_validate(data), statistics)
         self.tokenizer = self.modality.tokenizer(config.width)
         self.encoder = GenerativeEncoder(config, self.modality.registers())
+        self.denoiser = (
+            GenerativeEncoder(config, self.modality.registers())
+            if config.denoiser == "separate"
+            else None
+        )
         self.decoder = self.modality.decoder(config.latent_dim)
         self.condition = self.modality.condition_embedding(config.width)
 
     def denoise(self, z: Tensor, t: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
         """Clean latents from noisy ones [b, n, d] at levels t [b]: the encoder without tokens."""
-        estimate: Tensor = self.encoder(z, t, condition, mask)
+        network = self.encoder if self.denoiser is None else self.denoiser
+        estimate: Tensor = network(z, t, condition, mask)
         return estimate
 
     @property
@@ -94,7 +100,11 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
     def reconstruct(self, batch: Batch, seed: int = 0) -> list[Any]:
         """The batch through latents and back, in the user's form."""
         latents, layout, context = self.encode_same(batch, seed)
-        return self.modality.finish(self.decoder(latents.z, latents.mask), layout, context)
+        return self.decode(latents.z, layout, context)
+
+    def decode(self, z: Tensor, layout: Layout, context: Any) -> list[Any]:
+        """Latents [b, n, d] in the user's form."""
+        return self.modality.finish(self.decoder(z, layout.mask), layout, context)
 
     @torch.no_grad()
     def generate(
@@ -106,86 +116,116 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         batch_size: int = 512,
         precision: Precision = "bf16",
         options: BaseModel | None = None,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+        rows: Sequence[int] | None = None,
     ) -> list[Any]:
-        """`count` new samples. The noise of sample i depends on (seed, i) alone."""
-        layout = self.modality.sample_layout(count, np.random.default_rng(seed), options)
-        samples: list[Any] = [None] * count
-        for rows in equal_size_rows(layout.sizes, batch_size):
-            part = Layout(
-                layout.sizes[rows].to(self.device),
-                None if layout.condition is None else layout.condition[rows].to(self.device),
-                None if layout.context is None else layout.context[rows],
-            )
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                z = self.generate_latents(part, steps, solver, [(seed, int(row)) for row in rows])
-            finished = self.modality.finish(self.decoder(z, part.mask), part, part.context)
-            for row, sample in zip(rows.tolist(), finished, strict=True):
-                samples[row] = sample
-        return samples
+        """`count` new samples. The noise of sample i depends on (seed, i) alone.
 
-    def generate_latents(
-        self, layout: Layout, steps: int, solver: Solver, seeds: list[tuple[int, int]]
-    ) -> Tensor:
-        """Latents [b, n, d] by integrating from noise; `seeds` has one (run, sample) pair a row."""
-        mask = layout.mask
-        source = RowNoise(seeds, layout.sizes, self.encoder.config.latent_dim, mask.device)
-        dropped = torch.zeros(mask.shape[0], dtype=torch.bool, device=mask.device)
-        condition = self.condition(layout.condition, dropped)
-
-        def denoise(z: Tensor, t: Tensor) -> Tensor:
-            return self.denoise(z, t, condition, mask).float()
-
+        `guidance` is the scale of classifier-free guidance; other than 1 it needs a condition,
+        else ConfigurationError. `temperature` is the noise's standard deviation, by default the
+        modality's. `rows` are those of the samples to make, by default all.
+        """
+        layout = self.draw_layout(count, seed, options, guidance)
+        numbers = torch.arange(count) if rows is None else torch.tensor(rows, dtype=torch.int64)
         times = flow.time_grid(steps, self.modality.time_shift)
-        solvers: dict[Solver, Callable[[sampling.Denoiser, Tensor, Tensor], Tensor]] = {
-            "euler": sampling.euler,
-            "heun": sampling.heun,
-            "dopri5": sampling.dopri5,
-            "stochastic": partial(sampling.stochastic, noise=source),
-        }
-        return solvers[solver](denoise, source(), times)
+        samples: dict[int, Any] = {}
+        for chosen, part, noise in self.parts(layout, numbers, seed, batch_size, temperature):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                z = integrate(self.guided(part, guidance), noise, times, solver)
+            samples.update(zip(chosen, self.decode(z, part, part.context), strict=True))
+        return [samples[number] for number in numbers.tolist()]
 
-
-class SeparateModel(UniteModel):
-    """Ablation: a denoiser with weights of its own, of the encoder's shape."""
-
-    def __init__(
+    @torch.no_grad()
+    def trajectories(
         self,
-        modality: str,
-        data: dict[str, Any],
-        encoder: dict[str, Any],
-        statistics: dict[str, Any],
-    ) -> None:
-        super().__init__(modality, data, encoder, statistics)
-        self.denoiser = GenerativeEncoder(self.encoder.config, self.modality.registers())
+        count: int,
+        levels: int,
+        steps: int = 50,
+        solver: Solver = "stochastic",
+        seed: int = 0,
+        batch_size: int = 512,
+        precision: Precision = "bf16",
+        options: BaseModel | None = None,
+        guidance: float = 1.0,
+        temperature: float | None = None,
+    ) -> list[list[Any]]:
+        """The samples of `generate` on their way: for each one, the decoded clean estimates at
+        `levels` noise levels, spread evenly over the steps from the first to the last.
+        """
+        if levels > steps:
+            raise ConfigurationError(f"{levels} levels need as many steps, not {steps}")
+        layout = self.draw_layout(count, seed, options, guidance)
+        times = flow.time_grid(steps, self.modality.time_shift)
+        shown = times[torch.linspace(0, steps - 1, levels).round().long()]
+        strips: dict[int, list[Any]] = {}
+        for chosen, part, noise in self.parts(
+            layout, torch.arange(count), seed, batch_size, temperature
+        ):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                recorder = Recorder(self.guided(part, guidance), shown)
+                integrate(recorder, noise, times, solver)
+            columns = (self.decode(recorder.kept[t], part, part.context) for t in recorder.levels)
+            strips.update(zip(chosen, map(list, zip(*columns, strict=True)), strict=True))
+        return [strips[number] for number in range(count)]
 
-    def denoise(self, z: Tensor, t: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
-        estimate: Tensor = self.denoiser(z, t, condition, mask)
-        return estimate
+    @torch.no_grad()
+    def interpolate(self, batch: Batch, steps: int, seed: int = 0) -> list[Any]:
+        """`steps` samples from the first to the second of a batch of two, between their latents.
 
+        The ends are their reconstructions. ConfigurationError where the two have different numbers
+        of latents.
+        """
+        latents, layout, context = self.encode_same(batch, seed)
+        first, second = layout.sizes.tolist()
+        if first != second:
+            raise ConfigurationError(
+                f"cannot interpolate between {first} and {second} latents: "
+                "choose two samples that have the same number"
+            )
+        shares = torch.linspace(0, 1, steps, device=self.device)
+        nearer = (shares > 0.5).long()
+        z = spherical(latents.z[0], latents.z[1], shares)
+        return self.decode(z, layout[nearer], None if context is None else context[nearer])
 
-class RowNoise:
-    """Standard normal noise [b, n, d], each row a stream of its own, whatever its batch-mates."""
+    def draw_layout(
+        self, count: int, seed: int, options: BaseModel | None, guidance: float
+    ) -> Layout:
+        """The layout of new samples; ConfigurationError for guidance without a condition."""
+        layout = self.modality.sample_layout(count, np.random.default_rng(seed), options)
+        if guidance != 1.0 and layout.condition is None:
+            raise ConfigurationError(
+                f"guidance {guidance:g} needs a model with a condition, and this one has none: "
+                "leave guidance at 1"
+            )
+        return layout
 
-    def __init__(
-        self, seeds: list[tuple[int, int]], sizes: Tensor, latent_dim: int, device: torch.device
-    ) -> None:
-        entropy = (np.random.SeedSequence(pair).generate_state(1, np.uint64)[0] for pair in seeds)
-        self.generators = [torch.Generator().manual_seed(int(word) % 2**63) for word in entropy]
-        self.sizes = sizes.tolist()
-        self.latent_dim = latent_dim
-        self.device = device
+    def parts(
+        self,
+        layout: Layout,
+        numbers: Tensor,
+        seed: int,
+        batch_size: int,
+        temperature: float | None,
+    ) -> Iterator[tuple[list[int], Layout, RowNoise]]:
+        """The samples `numbers` [k] of a layout in batches: which they are, and their noise."""
+        spread = self.modality.temperature if temperature is None else temperature
+        for rows in equal_size_rows(layout.sizes[numbers], batch_size):
+            chosen = numbers[rows].tolist()
+            part = layout[numbers[rows]].to(self.device)
+            seeds = [(seed, number) for number in chosen]
+            yield chosen, part, RowNoise(seeds, part, self.encoder.config.latent_dim, spread)
 
-    def __call__(self) -> Tensor:
-        noise = torch.zeros(len(self.sizes), max(self.sizes), self.latent_dim)
-        for row, size, generator in zip(noise, self.sizes, self.generators, strict=True):
-            row[:size].normal_(generator=generator)
-        return noise.to(self.device)
+    def guided(self, layout: Layout, guidance: float) -> sampling.Denoiser:
+        """`denoise` as a function of noisy latents and level, guided towards a condition."""
+        mask = layout.mask
+        dropped = torch.zeros(mask.shape[0], dtype=torch.bool, device=mask.device)
 
+        def under(condition: Tensor) -> sampling.Denoiser:
+            return lambda z, t: self.denoise(z, t, condition, mask).float()
 
-def equal_size_rows(sizes: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Row indices in batches whose samples have the same size, so that nothing is padded."""
-    for size in sorted(set(sizes.tolist())):
-        yield from (sizes == size).nonzero()[:, 0].split(batch_size)
+        given = self.condition(layout.condition, dropped)
+        return sampling.guided(under(given), under(self.condition.null(mask.shape[0])), guidance)
 
 
 def build_model(config: RunConfig) -> UniteModel:

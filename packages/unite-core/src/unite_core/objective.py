@@ -47,7 +47,8 @@ class JointObjective(nn.Module):
 
     def flow_target(self, latents: Latents) -> Latents:
         """Stop-gradient: the flow loss reaches the weights by the denoising pass alone."""
-        return Latents(latents.z.detach(), latents.mask)
+        z = latents.z.detach() if self.config.stop_gradient else latents.z
+        return Latents(z, latents.mask)
 
     def flow_loss(self, target: Latents, layout: Layout) -> Tensor:
         """Sum over the draws of the mean of |z_hat - z|^2 / max(1 - t, 0.05)^2 over latents."""
@@ -70,10 +71,3 @@ class JointObjective(nn.Module):
         error = (model.denoise(z_t, t, condition, mask) - z).square().mean(dim=-1)
         weighted = error * mask * flow.loss_weight(t)[:, None]
         return draws * weighted.sum() / mask.sum()
-
-
-class NoStopGradientObjective(JointObjective):
-    """Ablation: the flow loss may also move the latents it aims at."""
-
-    def flow_target(self, latents: Latents) -> Latents:
-        return latents

@@ -1,11 +1,11 @@
 """How a modality announces itself, without importing torch."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -24,8 +24,11 @@ class Plugin:
 
     `implementation` is "module:Class" and is imported only when the modality is used, so that
     configurations are checked before torch is loaded. `suffixes` are the endings of files that the
-    modality reads, `writes` of those it writes. `packages` are the distributions whose versions its
+    modality reads, `writes` of those it writes, `archives` of those that keep samples whole, to be
+    scored later. `packages` are the distributions whose versions its
     scores depend on. `recipes` holds YAML files, `weights` directories made by `save_pretrained`.
+    `converters` name formats of other programs' weights, each with the "module:function" that takes
+    the paths of such weights and of the model directory to make of them.
     """
 
     name: str
@@ -35,15 +38,27 @@ class Plugin:
     implementation: str
     suffixes: tuple[str, ...]
     writes: tuple[str, ...]
+    archives: tuple[str, ...]
     packages: tuple[str, ...]
     recipes: Path
     weights: Path
+    converters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def load(self) -> "type[Modality]":
         """The modality's class."""
-        module, _, name = self.implementation.partition(":")
-        modality: type[Modality] = getattr(import_module(module), name)
+        modality: type[Modality] = imported(self.implementation)
         return modality
+
+    def converter(self, name: str) -> Callable[[Path, Path], None]:
+        """The function of a format in `converters`."""
+        function: Callable[[Path, Path], None] = imported(self.converters[name])
+        return function
+
+
+def imported(target: str) -> Any:
+    """What "module:name" stands for."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
 
 
 def names() -> list[str]:
@@ -103,3 +118,16 @@ def plugin_for(path: Path) -> Plugin:
     raise ConfigurationError(
         f"cannot read {path}: unknown ending {path.suffix!r}{nearest(path.suffix, known)}"
     )
+
+
+def plugin_converting(name: str) -> Plugin:
+    """The modality that converts weights of this format; ConfigurationError where it is not one."""
+    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    able = [plugin for plugin in plugins if name in plugin.converters]
+    if len(able) == 1:
+        return able[0]
+    if able:
+        named = ", ".join(plugin.name for plugin in able)
+        raise ConfigurationError(f"more than one modality converts format {name!r}: {named}")
+    known = [known for plugin in plugins for known in plugin.converters]
+    raise ConfigurationError(f"no format {name!r}{nearest(name, known)}")

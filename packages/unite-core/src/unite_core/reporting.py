@@ -12,6 +12,7 @@ from unite_core.evaluation import (
     Sampling,
     evaluate,
     open_on_device,
+    other_rows,
     versions,
     write_metrics,
 )
@@ -47,10 +48,9 @@ def write_report(
     """
     log, command = read_log(run), read_command(run)
     plugin = plugin_of(next(iter(models.values())))
-    evaluations = {
-        name: evaluate(open_on_device(directory), count, sampling, None)
-        for name, directory in models.items()
-    }
+    opened = {name: open_on_device(directory) for name, directory in models.items()}
+    evaluations = {name: evaluate(model, count, sampling, None) for name, model in opened.items()}
+    statistics = next(iter(opened.values())).modality.statistics
     own = next(iter(evaluations.values()))
     story = Story(
         title=f"UNITE: {run.name}",
@@ -61,6 +61,7 @@ def write_report(
         pairs=own.pairs,
         log=log,
         versions=versions(plugin),
+        statistics=statistics,
     )
     settings: dict[str, Any] = {"count": count, **asdict(sampling)}
     metrics = run / METRICS
@@ -69,6 +70,6 @@ def write_report(
 
 
 def score_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
-    """A row for each model, and the data's own, as the first model's scores have it, at the end."""
+    """A row for each model, then those to compare with, as the first model's scores have them."""
     rows = {name: one.scores["samples"] for name, one in evaluations.items()}
-    return {**rows, "data": next(iter(evaluations.values())).scores["data"]}
+    return rows | other_rows(next(iter(evaluations.values())).scores)

@@ -35,7 +35,7 @@ class Tokens:
     """An observation embedded at the encoder's width, to be joined with the registers.
 
     `context` is what the modality needs to come back from the decoder (a molecule's frame, say);
-    the core hands it through unread.
+    the core hands it through unread. It is None or indexed by rows.
     """
 
     x: Float[Tensor, "b m h"]
@@ -92,6 +92,20 @@ class Layout:
     condition: Any = None
     context: Any = None
     length: int | None = None
+
+    def __getitem__(self, rows: Tensor) -> "Layout":
+        """The layout of these rows."""
+        return Layout(
+            self.sizes[rows],
+            None if self.condition is None else self.condition[rows],
+            None if self.context is None else self.context[rows],
+            self.length,
+        )
+
+    def to(self, device: torch.device) -> "Layout":
+        """The same layout with sizes and condition on another device."""
+        condition = None if self.condition is None else self.condition.to(device)
+        return Layout(self.sizes.to(device), condition, self.context, self.length)
 
     @property
     def mask(self) -> Tensor:

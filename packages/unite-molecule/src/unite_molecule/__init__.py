@@ -16,6 +16,7 @@ plugin = Plugin(
     implementation="unite_molecule.modality:MoleculeModality",
     suffixes=(".sdf", ".xyz"),
     writes=(".sdf", ".xyz", ".smi", ".csv"),
+    archives=(".sdf", ".xyz"),
     packages=("rdkit", "posebusters", "unite-molecule"),
     recipes=HERE / "recipes",
     weights=HERE / "weights",

@@ -54,6 +54,9 @@ class FramedMolecules:
     target: MoleculeBatch
     frame: Frame
 
+    def __getitem__(self, rows: Tensor) -> "FramedMolecules":
+        return FramedMolecules(self.target[rows], self.frame[rows])
+
 
 def centroid(batch: MoleculeBatch) -> Float[Tensor, "b 3"]:
     """Mean of the token coordinates."""

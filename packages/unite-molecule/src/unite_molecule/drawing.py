@@ -36,20 +36,20 @@ def draw(canvas: rdMolDraw2D.MolDraw2D, samples: Sequence[Molecule]) -> None:
     canvas.FinishDrawing()
 
 
-def extent(count: int) -> tuple[int, int]:
+def extent(count: int, columns: int) -> tuple[int, int]:
     """Width and height of a grid, pixels."""
-    return min(count, COLUMNS) * CELL, -(-count // COLUMNS) * CELL
+    return min(count, columns) * CELL, -(-count // columns) * CELL
 
 
 def grid_svg(samples: Sequence[Molecule]) -> str:
     """SVG text of the drawings, five in a row."""
-    canvas = rdMolDraw2D.MolDraw2DSVG(*extent(len(samples)), CELL, CELL)
+    canvas = rdMolDraw2D.MolDraw2DSVG(*extent(len(samples), COLUMNS), CELL, CELL)
     draw(canvas, samples)
     return str(canvas.GetDrawingText())
 
 
-def draw_grid(samples: Sequence[Molecule], path: Path) -> None:
-    """PNG of the drawings, five in a row; an invalid molecule is drawn as it is, and says so."""
-    canvas = rdMolDraw2D.MolDraw2DCairo(*extent(len(samples)), CELL, CELL)
+def draw_grid(samples: Sequence[Molecule], path: Path, columns: int = COLUMNS) -> None:
+    """PNG of the drawings, invalid ones as they are and marked, in rows of `columns`."""
+    canvas = rdMolDraw2D.MolDraw2DCairo(*extent(len(samples), columns), CELL, CELL)
     draw(canvas, samples)
     path.write_bytes(canvas.GetDrawingText())

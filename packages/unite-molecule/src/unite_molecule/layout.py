@@ -31,6 +31,9 @@ class MoleculeBatch:
     def to(self, device: torch.device) -> "MoleculeBatch":
         return MoleculeBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
+    def __getitem__(self, rows: Tensor) -> "MoleculeBatch":
+        return MoleculeBatch(*(getattr(self, f.name)[rows] for f in fields(self)))
+
     @property
     def filled(self) -> Bool[Tensor, "b n 4"]:
         """Which hydrogen slots are taken."""

@@ -1,7 +1,6 @@
 """The quality of generated molecules beside that of the data itself."""
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,7 @@ from unite_molecule.distributions import distances
 from unite_molecule.reconstruction import score_reconstruction
 from unite_molecule.types import Molecule
 
-__all__ = ["score_reconstruction", "score_table", "versions"]
-
-
-def versions() -> dict[str, str]:
-    """What the figures depend on: validity moves with the versions of these."""
-    names = ("rdkit", "posebusters", "torch", "unite-core", "unite-molecule")
-    return {name: version(name) for name in names}
+__all__ = ["score_reconstruction", "score_table"]
 
 
 def distinct(verdicts: Iterable[Verdict]) -> int:

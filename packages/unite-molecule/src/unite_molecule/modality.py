@@ -27,7 +27,7 @@ from unite_molecule.atoms import (
 from unite_molecule.config import FrameConfig, MoleculeConfig, MoleculeSampleOptions
 from unite_molecule.data import PARENTS, MoleculeDataset, gather, open_dataset
 from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
-from unite_molecule.drawing import draw_grid
+from unite_molecule.drawing import COLUMNS, draw_grid
 from unite_molecule.equivariant import EquivariantAtoms
 from unite_molecule.formats import read_molecules, write_molecules
 from unite_molecule.geometry import random_rotations
@@ -66,6 +66,7 @@ class MoleculeModality(Modality):
     """3D molecules, one latent for each heavy atom or each atom."""
 
     name = "molecule"
+    temperature = 0.9
     config: MoleculeConfig
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
@@ -282,7 +283,10 @@ class MoleculeModality(Modality):
 
     @classmethod
     def score_reconstruction(
-        cls, originals: Sequence[Molecule], reconstructions: Sequence[Molecule]
+        cls,
+        config: BaseModel,
+        originals: Sequence[Molecule],
+        reconstructions: Sequence[Molecule],
     ) -> dict[str, Any]:
         return score_reconstruction(originals, reconstructions)
 
@@ -296,8 +300,8 @@ class MoleculeModality(Modality):
         return [float("inf") if rmsd is None else rmsd for rmsd in found]
 
     @classmethod
-    def preview(cls, samples: Sequence[Molecule], path: Path) -> None:
-        draw_grid(samples, path)
+    def preview(cls, samples: Sequence[Molecule], path: Path, columns: int | None = None) -> None:
+        draw_grid(samples, path, COLUMNS if columns is None else columns)
 
     @classmethod
     def report(cls, story: Story, directory: Path) -> list[Path]:

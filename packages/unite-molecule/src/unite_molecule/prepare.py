@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from unite_core.cache import cache_root
 from unite_core.errors import DataError, StorageError, nearest
 
-from unite_molecule.cache import cache_root
 from unite_molecule.formats import READERS
 from unite_molecule.own_data import read_files
 from unite_molecule.qm9 import read_qm9

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pyarrow.compute as pc
 from datasets import load_dataset
+from unite_core.cache import cache_root
 from unite_core.errors import DataError
 
-from unite_molecule.cache import cache_root
 from unite_molecule.qm9 import PROPERTIES, Records, assign_all, atomic_numbers
 from unite_molecule.store import Packed
 

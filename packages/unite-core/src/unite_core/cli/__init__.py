@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from unite_core.cli.convert import convert
 from unite_core.cli.evaluate import evaluate, report
 from unite_core.cli.inventory import info, prepare, show_list
 from unite_core.cli.sample import reconstruct, sample
@@ -24,6 +25,7 @@ app.command()(evaluate)
 app.command()(report)
 app.command("list")(show_list)
 app.command()(info)
+app.command()(convert)
 data = typer.Typer(help="Training data.", no_args_is_help=True)
 data.command()(prepare)
 data.callback()(lambda: None)  # else a group's only command takes the group's name

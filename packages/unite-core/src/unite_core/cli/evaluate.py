@@ -7,13 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
-from unite_core.cli.options import BatchSize, Count, Seed, Solving, Steps
-from unite_core.cli.outputs import check_directory, check_file
+from unite_core.cli.options import (
+    GUIDED,
+    BatchSize,
+    Count,
+    Guidance,
+    Seed,
+    Solving,
+    Steps,
+    Temperature,
+    scale,
+)
+from unite_core.cli.outputs import check_directory, check_file, writes
 from unite_core.cli.terminal import show_made, show_rejected, show_table
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.locations import find_model, plugin_of
 from unite_core.plugins import Plugin, plugin_for
 from unite_core.recipes import check
+
+Scales = Annotated[
+    list[float] | None,
+    typer.Option(
+        parser=scale, metavar="SCALE", help=f"{GUIDED} Several draw a curve.", show_default="1"
+    ),
+]
 
 Table = Mapping[str, Mapping[str, Any]]
 """Row -> metric -> value."""
@@ -30,28 +47,50 @@ def evaluate(
     solver: Solving = "stochastic",
     seed: Seed = 0,
     batch_size: BatchSize = 512,
+    guidance: Scales = None,
+    temperature: Temperature = None,
 ) -> None:
-    """Score a model, or samples in a file, whatever made them, beside the data itself."""
+    """Score a model, or samples in a file, whatever made them, beside the data itself.
+
+    Runs on many devices under torchrun -m unite_core.cli evaluate.
+    """
     check_file(output, [".json"])
     if Path(source).is_file():
-        evaluate_file(Path(source), reference, output)
+        if writes():
+            evaluate_file(Path(source), reference, output)
         return
     directory = find_model(source)
     plugin = plugin_of(directory)
+    scales = sorted(set(guidance or [1.0]))
+    picture = output.with_suffix(".png") if len(scales) > 1 else None
+    if picture is not None:
+        check_file(picture, [".png"])
 
-    from unite_core import evaluation
+    from unite_core.evaluation import Sampling, open_on_device
+    from unite_core.processes import together
+    from unite_core.sweep import plot_sweep, sweep
 
-    sampling = evaluation.Sampling(steps, solver, seed, batch_size)
-    model = evaluation.open_on_device(directory)
-    result = evaluation.evaluate(model, count, sampling, reference)
-    rows = {source: result.scores["samples"], "data": result.scores["data"]}
+    sampling = Sampling(steps, solver, seed, batch_size, temperature=temperature)
+    with together() as team:
+        model = open_on_device(directory)
+        result = sweep(model, count, sampling, scales, reference, team)
+    if result is None:  # the first process has it
+        return
+    names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}
+    rows = {names[scale]: result.samples[scale] for scale in scales} | result.others
     settings = {"model": source, "reference": reference, "count": count, **asdict(sampling)}
+    settings["guidance"] = scales
     show_figures(plugin, rows, {source: result.reconstruction}, settings, output)
-    show_made([output], f"unite sample {source} --output samples{plugin.writes[0]}")
+    if picture is not None:
+        plot_sweep(result.samples, result.others["data"], picture)
+    made = [output] if picture is None else [output, picture]
+    show_made(made, f"unite sample {source} --output samples{plugin.writes[0]}")
 
 
 def evaluate_file(source: Path, reference: str | None, output: Path) -> None:
     """Score the samples of a file by its modality's default configuration."""
+    from unite_core.evaluation import other_rows
+
     plugin = plugin_for(source)
     config = check(plugin.config, {}, "data.")
     modality = plugin.load()
@@ -60,7 +99,7 @@ def evaluate_file(source: Path, reference: str | None, output: Path) -> None:
     if not samples:
         raise DataError(f"{source} holds no usable sample")
     scores = modality.score(config, samples, reference)
-    rows = {str(source): scores["samples"], "data": scores["data"]}
+    rows = {str(source): scores["samples"]} | other_rows(scores)
     settings = {"file": str(source), "reference": reference, "rejected": dict(rejected)}
     show_figures(plugin, rows, {}, settings, output)
     show_made([output], "unite list")
@@ -87,6 +126,8 @@ def report(
     solver: Solving = "stochastic",
     seed: Seed = 0,
     batch_size: BatchSize = 512,
+    guidance: Guidance = 1.0,
+    temperature: Temperature = None,
 ) -> None:
     """Write samples, figures, curves and report.html into a run."""
     models = {name: find_model(name) for name in [str(run), *(compare or [])]}
@@ -99,7 +140,7 @@ def report(
     from unite_core.evaluation import Sampling
     from unite_core.reporting import write_report
 
-    sampling = Sampling(steps, solver, seed, batch_size)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature)
     story, files = write_report(run, models, count, sampling)
     show_table("Samples", story.scores, story.versions)
     show_table("Reconstruction", story.reconstruction, story.versions)

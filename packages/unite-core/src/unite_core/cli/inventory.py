@@ -13,7 +13,7 @@ from unite_core.recipes import recipe_paths
 
 
 def show_list() -> None:
-    """List modalities, recipes and shipped weights."""
+    """List modalities, recipes, shipped weights and formats of weights that can be converted."""
     typer.echo("modalities")
     for name, plugin in working_plugins():
         state = "works" if isinstance(plugin, Plugin) else f"broken: {one_line(plugin)}"
@@ -22,6 +22,10 @@ def show_list() -> None:
         typer.echo(title)
         for name, path in paths.items():
             typer.echo(f"  {name}  {path}")
+    typer.echo("formats")
+    for name, plugin in working_plugins():
+        for known in plugin.converters if isinstance(plugin, Plugin) else ():
+            typer.echo(f"  {known}  {name}")
 
 
 def one_line(error: Exception) -> str:

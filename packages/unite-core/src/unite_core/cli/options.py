@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from math import isfinite, nan
 from typing import Annotated
 
 import typer
@@ -11,4 +12,23 @@ Count = Annotated[int, typer.Option("-n", min=1, help="How many samples to draw.
 Steps = Annotated[int, typer.Option(min=1, help="Steps from noise to samples.")]
 Solving = Annotated[Solver, typer.Option(help="How the steps are taken.")]
 Seed = Annotated[int, typer.Option(min=0, help="Sample i is a function of it and of i.")]
+
+
+def scale(text: str | float) -> float:
+    """A guidance scale, which may be a default; BadParameter where it is not one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not isfinite(value) or value < 0:
+        raise typer.BadParameter(f"{text!r} is not a finite number of at least 0.")
+    return value
+
+
+GUIDED = "Scale of guidance towards the condition; 1 is none."
+Guidance = Annotated[float, typer.Option(parser=scale, metavar="SCALE", help=GUIDED)]
+TEMPERED = "Standard deviation of the noise; below 1 samples are more typical, less diverse."
+Temperature = Annotated[
+    float | None, typer.Option(min=0.0, help=TEMPERED, show_default="the modality's")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Samples computed at once.")]

@@ -1,10 +1,16 @@
 """Whether results can be written, found out before they are computed. Imports no torch."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from unite_core.errors import ConfigurationError, StorageError, nearest
+
+
+def writes() -> bool:
+    """Whether this process writes the results: the first of torchrun's, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def check_file(path: Path, suffixes: Sequence[str]) -> None:
@@ -14,6 +20,8 @@ def check_file(path: Path, suffixes: Sequence[str]) -> None:
         raise ConfigurationError(
             f"cannot write {path}: unknown ending {ending!r}{nearest(ending, suffixes)}"
         )
+    if not writes():
+        return
     there = path.exists()
     try:
         with path.open("ab"):

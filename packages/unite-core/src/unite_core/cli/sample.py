@@ -1,23 +1,62 @@
 """unite sample, unite reconstruct: what a model makes, as files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unite_core.cli.options import BatchSize, Count, Model, Seed, Solving, Steps
-from unite_core.cli.outputs import check_file
+from unite_core.cli.options import BatchSize, Guidance, Model, Seed, Solving, Steps, Temperature
+from unite_core.cli.outputs import check_file, writes
 from unite_core.cli.sample_options import parse_options
 from unite_core.cli.terminal import show_made, show_rejected, show_table
 from unite_core.errors import ConfigurationError, DataError, nearest
 from unite_core.locations import find_model, plugin_of
+from unite_core.plugins import Plugin
+
+if TYPE_CHECKING:
+    from unite_core.model import UniteModel
+
+SAMPLES, STRIPS, BETWEEN = 1000, 4, 8
+"""What -n is unless it is given: samples, rows of a strip, samples from A to B."""
 
 Output = Annotated[Path, typer.Option(help="The file; its ending says the format.")]
 ModalityOptions = Annotated[
     list[str] | None,
     typer.Argument(metavar="MODALITY_OPTIONS", help="As `unite info CHECKPOINT` lists them."),
 ]
-SAMPLE_OPTIONS = ("--output", "-n", "--steps", "--solver", "--seed", "--batch-size")
+Drawn = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        min=1,
+        help="How many samples to draw.",
+        show_default=f"{SAMPLES}; {STRIPS} with --trajectory, {BETWEEN} with --interpolate",
+    ),
+]
+Levels = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="LEVELS",
+        help="Draw each sample at this many noise levels, in a row (PNG).",
+    ),
+]
+Ends = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(metavar="A B", help="Draw the way between the first samples of two files (PNG)."),
+]
+SAMPLE_OPTIONS = (
+    "--output",
+    "-n",
+    "--steps",
+    "--solver",
+    "--seed",
+    "--batch-size",
+    "--guidance",
+    "--temperature",
+    "--trajectory",
+    "--interpolate",
+)
 """What `sample` takes for every modality, to name the nearest to a misspelt one."""
 
 
@@ -25,27 +64,70 @@ def sample(
     checkpoint: Model,
     output: Output,
     words: ModalityOptions = None,
-    count: Count = 1000,
+    count: Drawn = None,
     steps: Steps = 50,
     solver: Solving = "stochastic",
     seed: Seed = 0,
     batch_size: BatchSize = 512,
+    guidance: Guidance = 1.0,
+    temperature: Temperature = None,
+    trajectory: Levels = None,
+    interpolate: Ends = None,
 ) -> None:
-    """Draw new samples. A modality has options of its own, which follow CHECKPOINT."""
+    """Draw new samples. A modality has options of its own, which follow CHECKPOINT.
+
+    Runs on many devices under torchrun -m unite_core.cli sample.
+    """
     if checkpoint.startswith("-"):
         raise ConfigurationError(f"CHECKPOINT comes before {checkpoint}")
+    if trajectory is not None and interpolate is not None:
+        raise ConfigurationError("--trajectory and --interpolate exclude each other")
     directory = find_model(checkpoint)
     plugin = plugin_of(directory)
     options = parse_options(plugin.sample_options, words or [], SAMPLE_OPTIONS)
-    check_file(output, plugin.writes)
+    picture = trajectory is not None or interpolate is not None
+    if picture and not writes():
+        return  # a picture is one process's work
+    if interpolate is not None:
+        if words:
+            raise ConfigurationError(f"--interpolate draws nothing: it has no use for {words[0]}")
+        draw_between(directory, plugin, interpolate, count or BETWEEN, output)
+        show_made([output], f"unite sample {checkpoint} --trajectory 8 --output strips.png")
+        return
+    check_file(output, plugin.writes if trajectory is None else [".png"])
 
-    from unite_core.evaluation import Sampling, generate, open_on_device
+    from unite_core.evaluation import Sampling, draw_strips, generate, open_on_device
+    from unite_core.processes import together
+
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature)
+    if trajectory is not None:
+        model = open_on_device(directory)
+        draw_strips(model, count or STRIPS, trajectory, sampling, options, output)
+        show_made([output], f"unite evaluate {checkpoint}")
+        return
+    with together() as team:
+        model = open_on_device(directory)
+        samples = generate(model, count or SAMPLES, sampling, options, team)
+    if team.first:
+        model.modality.write(samples, output)
+        scored = output if output.suffix.lower() in plugin.archives else checkpoint
+        show_made([output], f"unite evaluate {scored}")
+
+
+def draw_between(
+    directory: Path, plugin: Plugin, ends: tuple[Path, Path], steps: int, output: Path
+) -> None:
+    """A picture of the way between the first samples of two files."""
+    check_file(output, [".png"])
+    for end in ends:
+        check_source(end, plugin.suffixes)
+
+    from unite_core.evaluation import open_on_device
 
     model = open_on_device(directory)
-    samples = generate(model, count, Sampling(steps, solver, seed, batch_size), options)
-    model.modality.write(samples, output)
-    readable = output.suffix.lower() in plugin.suffixes
-    show_made([output], f"unite evaluate {output if readable else checkpoint}")
+    pair = [usable(model, end)[0] for end in ends]
+    samples = model.interpolate(model.modality.collate(pair), steps)
+    model.modality.preview(samples, output, columns=steps)
 
 
 def reconstruct(
@@ -63,17 +145,12 @@ def reconstruct(
     from unite_core import evaluation
 
     model = evaluation.open_on_device(directory)
-    read, rejected = model.modality.read(source)
-    samples, refused = model.modality.accept(read)
-    show_rejected(rejected)
-    show_rejected(refused)
-    if not samples:
-        raise DataError(f"{source} holds nothing that this model can take")
+    samples = usable(model, source)
     made = evaluation.reconstruct(model, samples, batch_size)
-    model.modality.write(made, output)
+    model.modality.write_reconstructions(samples, made, output)
     for number, error in enumerate(model.modality.errors(samples, made), start=1):
         typer.echo(f"{number}\t{error:.4f}")
-    scores = model.modality.score_reconstruction(samples, made)
+    scores = model.modality.score_reconstruction(model.modality.config, samples, made)
     show_table("Reconstruction", {str(source): scores}, evaluation.versions(plugin))
     show_made([output], f"unite evaluate {checkpoint}")
 
@@ -86,3 +163,14 @@ def check_source(path: Path, suffixes: tuple[str, ...]) -> None:
     if ending not in suffixes:
         hint = nearest(ending, suffixes)
         raise ConfigurationError(f"cannot read {path}: unknown ending {ending!r}{hint}")
+
+
+def usable(model: "UniteModel", source: Path) -> list[Any]:
+    """A file's samples that the model can take; DataError where there is none."""
+    read, rejected = model.modality.read(source)
+    samples, refused = model.modality.accept(read)
+    show_rejected(rejected)
+    show_rejected(refused)
+    if not samples:
+        raise DataError(f"{source} holds nothing that this model can take")
+    return samples

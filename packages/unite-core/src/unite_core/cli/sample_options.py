@@ -20,7 +20,8 @@ def parse_options(schema: type[Options], words: Sequence[str], others: Sequence[
 
     Raises ConfigurationError, naming the nearest of the schema's options and `others`.
     """
-    fields = {option_name(field): field for field in schema.model_fields}
+    names = [info.alias or field for field, info in schema.model_fields.items()]
+    fields = {option_name(name): name for name in names}
     values: dict[str, str] = {}
     rest = iter(words)
     for word in rest:

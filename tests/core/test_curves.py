@@ -1,5 +1,7 @@
+import re
+
 from PIL import Image
-from unite_molecule.curves import curves_svg, plot_curves
+from unite_core.curves import curves_svg, plot_curves
 
 LOG = [
     {"step": 1, "total": 3.0, "gap": -1.0},
@@ -20,3 +22,9 @@ def test_curves_are_a_picture(tmp_path):
     with Image.open(path) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 100
+
+
+def test_svg_names_no_address():
+    svg = curves_svg(LOG)
+    root = svg[svg.index("<svg") :]
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", root)

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 COLUMNS = 3
 PANEL = (3.2, 2.2)
 """Width and height of a panel, inches."""
+METADATA = ("Creator", "Date", "Format", "Type")
+"""What matplotlib would add to an SVG, with addresses of vocabularies."""
 
 
 def figure(log: Sequence[Mapping[str, float]]) -> Figure:
@@ -35,5 +37,5 @@ def curves_svg(log: Sequence[Mapping[str, float]]) -> str:
     """SVG text of the same."""
     text = StringIO()
     with rc_context({"svg.fonttype": "none"}):
-        figure(log).savefig(text, format="svg")
+        figure(log).savefig(text, format="svg", metadata=dict.fromkeys(METADATA))
     return text.getvalue()

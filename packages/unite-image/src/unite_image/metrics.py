@@ -1,0 +1,87 @@
+"""Tables of the quality of generated and of reconstructed images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unite_core.errors import DataError
+
+from unite_image.config import ImageConfig, ImageScoreConfig
+from unite_image.data import open_dataset
+from unite_image.features import FeatureNetwork, encode_all, open_network
+from unite_image.fidelity import fidelity, frechet_distance
+from unite_image.image_sets import Blurred, ImageList, ImageSet
+from unite_image.similarity import similarity
+from unite_image.statistics import (
+    holds_statistics,
+    measure,
+    read_statistics,
+    reference_statistics,
+)
+from unite_image.types import Image
+
+BLUR = 2.0
+"""Gaussian blur in pixels of the row that says what a distance means."""
+
+Table = dict[str, dict[str, Any]]
+"""Row -> metric -> value."""
+
+
+def score_table(
+    config: ImageConfig,
+    samples: Sequence[Image],
+    reference: str | None,
+) -> Table:
+    """Generated images against the training images of `reference`, by default of `config.path`.
+
+    Rows "samples", "data" (the test images of the same source) and "data blurred by 2 px" (its
+    training images). `reference` may be an .npz of published statistics: it has no images, so the
+    row "data" is empty then. The source is cut to the samples' size. ConfigurationError, DataError.
+    """
+    network = open_network(config.score.network, config.score.network_weights)
+    images = ImageList(samples)
+    if reference is not None and holds_statistics(Path(reference)):
+        statistics = read_statistics(Path(reference), network)
+        return {"samples": fidelity(network, encode_all(network, images), statistics), "data": {}}
+    resolution, channels = size_of(samples)
+    chosen = {"path": reference or config.path, "resolution": resolution, "channels": channels}
+    config = config.model_copy(update=chosen)
+    return score_sets(network, images, open_dataset(config, "train"), open_dataset(config, "test"))
+
+
+def size_of(samples: Sequence[Image]) -> tuple[int, int]:
+    """Side and channels of square samples of one size. DataError for others."""
+    shapes = {image.pixels.shape for image in samples}
+    height, width, channels = next(iter(shapes), (0, 0, 0))
+    if len(shapes) != 1 or height != width:
+        found = ", ".join(f"{w} x {h} x {c}" for h, w, c in sorted(shapes)) or "none"
+        raise DataError(f"scores need square samples of one size; there are {found}")
+    return height, channels
+
+
+def score_sets(
+    network: FeatureNetwork, samples: ImageSet, training: ImageSet, held_out: ImageSet
+) -> Table:
+    """The same rows for sets of images; distances are to `training`."""
+    statistics = reference_statistics(network, training)
+    blurred = reference_statistics(network, Blurred(training, BLUR))
+    return {
+        "samples": fidelity(network, encode_all(network, samples), statistics),
+        "data": fidelity(network, encode_all(network, held_out), statistics),
+        f"data blurred by {BLUR:g} px": {
+            "images": len(training),
+            f"fid ({network.name})": frechet_distance(blurred, statistics),
+        },
+    }
+
+
+def score_reconstruction(
+    config: ImageScoreConfig, originals: Sequence[Image], reconstructions: Sequence[Image]
+) -> dict[str, Any]:
+    """Mean L1, PSNR in dB, SSIM and LPIPS of pairs; and rFID, which needs two pairs or more."""
+    figures = {"images": len(originals), **similarity(originals, reconstructions, config.lpips)}
+    if len(originals) < 2:
+        return figures
+    network = open_network(config.network, config.network_weights)
+    sides = [measure(network, ImageList(side)) for side in (originals, reconstructions)]
+    return {**figures, f"rfid ({network.name})": frechet_distance(*sides)}

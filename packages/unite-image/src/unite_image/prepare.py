@@ -1,0 +1,119 @@
+"""Builds the cache of a source of images once, and opens it."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from filelock import FileLock
+from unite_core.cache import cache_root
+from unite_core.errors import ConfigurationError, DataError, StorageError
+
+from unite_image.config import ImageConfig
+from unite_image.decoding import Rejected, fit
+from unite_image.records import Record, Source
+from unite_image.rejections import Rejections, usable
+from unite_image.sources import find_source, fingerprint
+from unite_image.store import ImageStore, Row, write_store
+from unite_image.types import Image
+
+VERSION = 1
+"""Raised whenever the stored form changes; older caches are then built anew."""
+
+REPORT = "report.json"
+UNLABELLED = "label that is none of the classes"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a source's images."""
+
+    classes: list[str]
+    kept: int
+    rejected: dict[str, int]  # by reason
+    examples: dict[str, list[str]]  # names, by reason
+
+    def check(self, path: str, max_rejected: float) -> None:
+        """DataError where a larger share than `max_rejected` of the images is unusable."""
+        rejections = Rejections(self.rejected, self.examples)
+        total = self.kept + rejections.total
+        if self.kept == 0 or rejections.total > max_rejected * total:
+            raise DataError(
+                f"{rejections.total:,} of the {total:,} images of {path!r} cannot be used, and "
+                f"data.max_rejected allows {max_rejected:.2%}: mend or remove them, lower "
+                f"data.resolution for small ones, or raise data.max_rejected\n{rejections}"
+            )
+
+
+def check_classes(config: ImageConfig, classes: list[str]) -> None:
+    """ConfigurationError where a conditional model has no classes to tell apart."""
+    if config.conditional and len(classes) < 2:
+        found = f"the one class {classes[0]!r}" if classes else "no classes"
+        raise ConfigurationError(f"{config.path!r} has {found}: set data.conditional=false")
+
+
+def make_row(record: Record, source: Source, resolution: int, channels: int) -> Row:
+    """A record as it is stored, or Rejected."""
+    if source.classes and not 0 <= record.label < len(source.classes):
+        raise Rejected(UNLABELLED)
+    content, pixels = record.load()
+    image = fit(Image(pixels), resolution, channels, source.enlarge)
+    number = int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
+    return Row(image.pixels, record.label, record.split, number)
+
+
+def fill(config: ImageConfig, directory: Path) -> None:
+    """Writes the store of a source and its report; the source's own errors."""
+    source, rejections = find_source(config.path), Rejections()
+    check_classes(config, source.classes)
+
+    def make(record: Record) -> Row:
+        return make_row(record, source, config.resolution, config.channels)
+
+    rows = usable(source.records(), make, rejections)
+    kept = write_store(rows, directory, config.resolution, config.channels)
+    report = Report(source.classes, kept, rejections.counts, rejections.examples)
+    report.check(config.path, 1.0)
+    (directory / REPORT).write_text(json.dumps(asdict(report)))
+
+
+def build(config: ImageConfig, place: Path) -> None:
+    """Writes a cache beside `place`, then renames it: a directory of that name is always whole."""
+    for litter in place.parent.glob(f".{place.name}-*"):
+        shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
+    temporary = place.parent / f".{place.name}-{os.getpid()}"
+    try:
+        temporary.mkdir()
+        fill(config, temporary)
+        temporary.rename(place)
+    except OSError as error:
+        raise StorageError(f"could not write the data cache in {place.parent}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def prepared(config: ImageConfig) -> Path:
+    """The cache's directory; one process builds it while others wait."""
+    size = f"{config.resolution}x{config.channels}"
+    place = cache_root() / f"images-{fingerprint(config.path)}-{size}-v{VERSION}"
+    if not place.exists():
+        with FileLock(place.parent / f"{place.name}.lock"):
+            if not place.exists():
+                build(config, place)
+    return place
+
+
+def open_store(config: ImageConfig) -> tuple[ImageStore, list[str]]:
+    """The images of the configured source, memory-mapped, with the names of their classes.
+
+    Prepares them where that was not done. DataError where more than `max_rejected` of them are
+    unusable, ConfigurationError where a conditional model finds no classes, StorageError where the
+    cache cannot be written.
+    """
+    place = prepared(config)
+    report = Report(**json.loads((place / REPORT).read_text()))
+    check_classes(config, report.classes)
+    report.check(config.path, config.max_rejected)
+    return ImageStore(place, config.resolution, config.channels), report.classes

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from unite_core.errors import ConfigurationError, DataError
+from unite_image import features, metrics
+from unite_image.config import ImageConfig, ImageScoreConfig
+from unite_image.image_sets import ImageList
+from unite_image.metrics import score_reconstruction, score_sets, score_table
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNITE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def use_pooled(pooled, monkeypatch):
+    monkeypatch.setattr(metrics, "open_network", lambda name, weights: pooled)
+
+
+def test_rows_tell_samples_data_and_blurred_data(pictures, pooled):
+    training, held_out = pictures(30), pictures(10, seed=1)
+    table = score_sets(pooled, ImageList(training), ImageList(training), ImageList(held_out))
+    assert list(table) == ["samples", "data", "data blurred by 2 px"]
+    assert table["samples"]["fid (pooled)"] == pytest.approx(0, abs=1e-9)
+    assert table["data"]["images"] == 10
+    assert table["data"]["fid (pooled)"] > 0
+    assert list(table["data"]) == list(table["samples"])
+    # noise loses nearly all of its variance to the blur
+    spread = sum(np.var([i.pixels for i in training], axis=0).ravel() / 255**2) / 16
+    assert 0 < table["data blurred by 2 px"]["fid (pooled)"] < spread
+
+
+def test_figures_do_not_move_with_batch_size(pictures, pooled, monkeypatch):
+    sets = [ImageList(pictures(n, seed=n)) for n in (9, 30, 10)]
+    expected = score_sets(pooled, *sets)
+    monkeypatch.setattr(features, "BATCH", 4)
+    monkeypatch.setenv("UNITE_CACHE", "")
+    monkeypatch.setattr(metrics, "reference_statistics", metrics.measure)
+    found = score_sets(pooled, *sets)
+    for row, figures in expected.items():
+        assert found[row] == pytest.approx(figures, rel=1e-6, abs=1e-9)
+
+
+def test_published_statistics_are_a_reference(pictures, tmp_path, use_pooled):
+    path = tmp_path / "stats.npz"
+    np.savez(path, mu=np.zeros(12), sigma=np.eye(12))
+    table = score_table(ImageConfig(), pictures(6), str(path))
+    assert table["data"] == {}
+    assert table["samples"]["fid (pooled)"] > 0
+
+
+def test_reference_is_cut_to_the_samples_size(pictures, use_pooled, monkeypatch):
+    asked = []
+
+    def open_dataset(config, split):
+        asked.append((config.path, config.resolution, config.channels, split))
+        return ImageList(pictures(6, channels=1))
+
+    monkeypatch.setattr(metrics, "open_dataset", open_dataset)
+    score_table(ImageConfig(resolution=256), pictures(6, channels=1), "own")
+    assert asked == [("own", 8, 1, "train"), ("own", 8, 1, "test")]
+
+
+def test_samples_of_several_sizes_are_named(pictures, use_pooled):
+    with pytest.raises(DataError, match="8 x 8 x 3, 9 x 9 x 3"):
+        score_table(ImageConfig(), [*pictures(2), *pictures(2, side=9)], None)
+    with pytest.raises(DataError, match="there are none"):
+        score_table(ImageConfig(), [], None)
+
+
+def test_missing_network_is_an_error(pictures, offline):
+    with pytest.raises(ConfigurationError, match="weights-inception"):
+        score_table(ImageConfig(score={"network": "inception"}), pictures(2), None)
+
+
+def test_perfect_reconstruction(pictures, use_pooled, offline):
+    images = pictures(5, side=16)
+    row = score_reconstruction(ImageScoreConfig(), images, images)
+    assert list(row) == ["images", "l1", "psnr", "ssim", "lpips (vgg)", "rfid (pooled)"]
+    assert row["l1"] == 0
+    assert row["rfid (pooled)"] == pytest.approx(0, abs=1e-9)
+    assert row["lpips (vgg)"] == "needs vgg16-397923af.pth"
+
+
+def test_one_pair_has_no_rfid(pictures, offline):
+    row = score_reconstruction(
+        ImageScoreConfig(), pictures(1, side=16), pictures(1, side=16, seed=1)
+    )
+    assert list(row) == ["images", "l1", "psnr", "ssim", "lpips (vgg)"]
