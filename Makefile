@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-BENCHMARKS := data_speed training_speed sampling_speed memory samplers decisions ablations
+BENCHMARKS := image_data_speed data_speed training_speed sampling_speed memory samplers decisions ablations
 
 .PHONY: demo demo-image test lint bench
 
@@ -16,7 +16,7 @@ demo: $(INSTALLED)
 # The same for images: emoji, conditioned on their group.
 demo-image: $(INSTALLED)
 	$(BIN)/unite train emoji-demo --resume auto --output runs/demo-image $(if $(MINUTES),-o training.minutes=$(MINUTES))
-	$(BIN)/unite report runs/demo-image
+	$(BIN)/unite report runs/demo-image -n 500
 	$(BIN)/unite sample runs/demo-image --trajectory 10 --output runs/demo-image/strips.png
 
 test: $(INSTALLED)

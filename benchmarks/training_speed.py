@@ -2,14 +2,14 @@
 
 The model is qm9-small's with two flow draws and batches of 64. It trains once as it is (a latent
 per heavy atom, compiled) and once with a latent per atom, padded to 29, eager, with torch's
-scaled_dot_product_attention. Floating-point operations are counted on the uncompiled model.
+scaled_dot_product_attention. Floating-point operations are counted on the uncompiled model, Muon's
+apart.
 """
 
 import argparse
 import json
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from environment import publish
+from peak import matmul_peak
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from trials import trainer
@@ -24,6 +25,7 @@ from unite_core import layers
 from unite_core.config import RunConfig
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
+from unite_core.optim import make_optimizers
 from unite_core.recipes import load_recipe
 
 BATCH = 64
@@ -36,29 +38,19 @@ COMMON = [
 ]
 HEAVY = ["data.layout=heavy", "data.multiple=9", "training.compile=true"]
 ATOM = ["data.layout=atom", "data.multiple=29", "training.compile=false"]
-SHAPES = [(1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (16384, 1024, 1024)]
 
 
-def matmul_rate(m: int, n: int, k: int, seconds: float = 2.0) -> float:
-    """Operations per second of an m x k by k x n product in bf16."""
-    a, b = torch.randn(m, k).bfloat16(), torch.randn(k, n).bfloat16()
-    out = a @ b
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        torch.matmul(a, b, out=out)
-        count += 1
-    return 2.0 * m * n * k * count / (time.perf_counter() - start)
-
-
-def operations(config: RunConfig) -> float:
-    """Floating-point operations of a forward and backward pass, per molecule."""
+def operations(config: RunConfig) -> tuple[float, float]:
+    """Floating-point operations per molecule: of forward and backward pass, and of the update."""
     model = build_model(config)
     objective = JointObjective(model, config.objective)
     batch = model.modality.dataset("train").batch(np.arange(BATCH), 0)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.autocast("cpu", torch.bfloat16):
+    with FlopCounterMode(display=False) as passes, torch.autocast("cpu", torch.bfloat16):
         objective(batch).total.backward()
-    return counter.get_total_flops() / BATCH
+    with FlopCounterMode(display=False) as update:
+        for optimizer in make_optimizers(model, config.optimizer):
+            optimizer.step()
+    return passes.get_total_flops() / BATCH, update.get_total_flops() / BATCH
 
 
 def speed(config: RunConfig) -> float:
@@ -82,20 +74,22 @@ def main() -> None:
     steps = [f"training.steps={parser.parse_args().steps}"]
     heavy = load_recipe("qm9-small", COMMON + HEAVY + steps)
     atom = load_recipe("qm9-small", COMMON + ATOM + steps)
-    peak = max(matmul_rate(*shape) for shape in SHAPES)
+    peak = matmul_peak(torch.device("cpu"))
     rows = []
     with patch.object(layers, "attend", sdpa):
         slow = speed(atom)
     fast = speed(heavy)
     for name, config, rate in (("heavy, compiled", heavy, fast), ("atom, eager SDPA", atom, slow)):
-        flops = operations(config)
+        passes, update = operations(config)
         rows.append(
             {
                 "model": name,
                 "molecules_per_second": rate,
                 "ratio": rate / slow,
-                "gigaflop_per_molecule": flops / 1e9,
-                "share_of_peak": flops * rate / peak,
+                "gigaflop_per_molecule": passes / 1e9,
+                "gigaflop_of_muon_per_molecule": update / 1e9,
+                "share_of_peak": (passes + update) * rate / peak,
+                "share_of_peak_without_muon": passes * rate / peak,
                 "peak_gigaflops": peak / 1e9,
             }
         )
