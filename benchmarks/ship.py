@@ -19,16 +19,15 @@ LOG_LINES = 500
 
 CARD = """---
 library_name: unite
-tags: [molecule-generation, qm9, unite]
+tags: [{modality}-generation, unite]
 license: mit
 ---
 # {name}
 
-A UNITE model of 3D molecules: one network that is both tokenizer and generator, of {parameters:,}
-parameters, trained in a single stage on QM9's training split ({molecules:,} molecules). The weights
-are the exponential moving average.
+A UNITE model: one network that is both tokenizer and generator, of {parameters:,} parameters,
+trained in a single stage on {data}. The weights are the exponential moving average.
 
-    unite sample {name} -n 100 --output mols.sdf
+    {example}
 
 ## Training
 
@@ -42,17 +41,31 @@ are the exponential moving average.
 
 {count:,} samples in {sampling}, and as many test molecules reconstructed;
 the column `data` is the test split judged alike. All figures are in metrics.json, and what they
-mean is in `unite_molecule/metrics.py`.
+mean is in `unite_{modality}/metrics.py`.
 
 {table}
 
 ## What is wrong with it
 
-- Bonds, hydrogens, elements and charges are the likeliest ones whose valences fit and that make one
-  piece, so validity by bonds is nearly a promise of the decoding; read `molecule_stable`,
-  `bonds_as_distances` and `posebusters` for what the geometry is worth.
-- It has learned from QM9: neutral molecules of up to nine heavy atoms of C, N, O and F.
 {remarks}"""
+
+DATA = {
+    "molecule": "QM9's training split, {molecules:,} molecules",
+    "image": "{images:,} images of {classes}",
+}
+EXAMPLES = {
+    "molecule": "unite sample {name} -n 100 --output mols.sdf",
+    "image": "unite sample {name} --class {first_class} -n 64 --output grid.png",
+}
+REMARKS = {
+    "molecule": [
+        "Bonds, hydrogens, elements and charges are the likeliest ones whose valences fit and\n"
+        "  that make one piece, so validity by bonds is nearly a promise of the decoding; read\n"
+        "  `molecule_stable`, `bonds_as_distances` and `posebusters` for the geometry's worth.",
+        "It has learned from QM9: neutral molecules of up to nine heavy atoms of C, N, O and F.",
+    ],
+    "image": [],
+}
 
 
 def metric_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -86,10 +99,16 @@ def main() -> None:
     (target / LOG).write_text("".join(json.dumps(row) + "\n" for row in kept))
     plot_curves(kept, target / "curves.png")
     stamp = environment()
+    known = {**model.modality.statistics, "name": arguments.name}
+    if known.get("classes"):
+        known["first_class"], known["classes"] = known["classes"][0], ", ".join(known["classes"])
+    kind = model.modality.name
     card = CARD.format(
         name=arguments.name,
+        modality=kind,
+        data=DATA[kind].format(**known),
+        example=EXAMPLES[kind].format(**known),
         parameters=sum(p.numel() for p in model.parameters()),
-        molecules=model.modality.statistics["molecules"],
         minutes=log[-1]["seconds"] / 60,
         cores=stamp["cores"],
         processor=stamp["processor"],
@@ -99,7 +118,7 @@ def main() -> None:
         count=arguments.samples,
         sampling=f"{sampling.steps} steps with the solver {sampling.solver}",
         table=metric_table({**rows, "reconstruction": found.reconstruction}),
-        remarks="".join(f"- {remark}\n" for remark in arguments.remark),
+        remarks="".join(f"- {remark}\n" for remark in REMARKS[kind] + arguments.remark),
     )
     (target / "README.md").write_text(card)
 
