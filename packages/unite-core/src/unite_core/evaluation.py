@@ -39,7 +39,7 @@ class Sampling:
     seed: int = 0
     batch_size: int = 512
     guidance: float = 1.0
-    temperature: float | None = None
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,6 @@ class Modality(ABC):
     name: ClassVar[str]
     time_shift: ClassVar[float] = 1.0
     """Shift of the sampler's time grid: below 1 it spends more steps near the noise."""
-    temperature: ClassVar[float] = 1.0
-    """Standard deviation of the sampler's noise where the user asks for none."""
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
         self.config = config

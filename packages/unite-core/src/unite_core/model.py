@@ -117,14 +117,14 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         precision: Precision = "bf16",
         options: BaseModel | None = None,
         guidance: float = 1.0,
-        temperature: float | None = None,
+        temperature: float = 1.0,
         rows: Sequence[int] | None = None,
     ) -> list[Any]:
         """`count` new samples. The noise of sample i depends on (seed, i) alone.
 
         `guidance` is the scale of classifier-free guidance; other than 1 it needs a condition,
-        else ConfigurationError. `temperature` is the noise's standard deviation, by default the
-        modality's. `rows` are those of the samples to make, by default all.
+        else ConfigurationError. `temperature` is the noise's standard deviation. `rows` are those
+        of the samples to make, by default all.
         """
         layout = self.draw_layout(count, seed, options, guidance)
         numbers = torch.arange(count) if rows is None else torch.tensor(rows, dtype=torch.int64)
@@ -148,7 +148,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         precision: Precision = "bf16",
         options: BaseModel | None = None,
         guidance: float = 1.0,
-        temperature: float | None = None,
+        temperature: float = 1.0,
     ) -> list[list[Any]]:
         """The samples of `generate` on their way: for each one, the decoded clean estimates at
         `levels` noise levels, spread evenly over the steps from the first to the last.
@@ -206,15 +206,14 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         numbers: Tensor,
         seed: int,
         batch_size: int,
-        temperature: float | None,
+        temperature: float,
     ) -> Iterator[tuple[list[int], Layout, RowNoise]]:
         """The samples `numbers` [k] of a layout in batches: which they are, and their noise."""
-        spread = self.modality.temperature if temperature is None else temperature
         for rows in equal_size_rows(layout.sizes[numbers], batch_size):
             chosen = numbers[rows].tolist()
             part = layout[numbers[rows]].to(self.device)
             seeds = [(seed, number) for number in chosen]
-            yield chosen, part, RowNoise(seeds, part, self.encoder.config.latent_dim, spread)
+            yield chosen, part, RowNoise(seeds, part, self.encoder.config.latent_dim, temperature)
 
     def guided(self, layout: Layout, guidance: float) -> sampling.Denoiser:
         """`denoise` as a function of noisy latents and level, guided towards a condition."""

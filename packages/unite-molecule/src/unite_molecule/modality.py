@@ -66,7 +66,6 @@ class MoleculeModality(Modality):
     """3D molecules, one latent for each heavy atom or each atom."""
 
     name = "molecule"
-    temperature = 0.9
     config: MoleculeConfig
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def evaluate(
     seed: Seed = 0,
     batch_size: BatchSize = 512,
     guidance: Scales = None,
-    temperature: Temperature = None,
+    temperature: Temperature = 1.0,
 ) -> None:
     """Score a model, or samples in a file, whatever made them, beside the data itself.
 
@@ -127,7 +127,7 @@ def report(
     seed: Seed = 0,
     batch_size: BatchSize = 512,
     guidance: Guidance = 1.0,
-    temperature: Temperature = None,
+    temperature: Temperature = 1.0,
 ) -> None:
     """Write samples, figures, curves and report.html into a run."""
     models = {name: find_model(name) for name in [str(run), *(compare or [])]}

@@ -28,7 +28,5 @@ def scale(text: str | float) -> float:
 GUIDED = "Scale of guidance towards the condition; 1 is none."
 Guidance = Annotated[float, typer.Option(parser=scale, metavar="SCALE", help=GUIDED)]
 TEMPERED = "Standard deviation of the noise; below 1 samples are more typical, less diverse."
-Temperature = Annotated[
-    float | None, typer.Option(min=0.0, help=TEMPERED, show_default="the modality's")
-]
+Temperature = Annotated[float, typer.Option(min=0.0, help=TEMPERED)]
 BatchSize = Annotated[int, typer.Option(min=1, help="Samples computed at once.")]

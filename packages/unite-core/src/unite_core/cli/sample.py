@@ -70,7 +70,7 @@ def sample(
     seed: Seed = 0,
     batch_size: BatchSize = 512,
     guidance: Guidance = 1.0,
-    temperature: Temperature = None,
+    temperature: Temperature = 1.0,
     trajectory: Levels = None,
     interpolate: Ends = None,
 ) -> None:
