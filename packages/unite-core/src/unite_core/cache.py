@@ -1,7 +1,11 @@
-"""Where prepared data is kept."""
+"""Where prepared data is kept, and how it gets there whole."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
 
 from unite_core.errors import StorageError
 
@@ -15,3 +19,30 @@ def cache_root() -> Path:
     except (OSError, RuntimeError) as error:
         raise StorageError(f"no place for the data cache ({error}): set UNITE_CACHE") from error
     return root.resolve()
+
+
+def prepared(name: str, fill: Callable[[Path], None]) -> Path:
+    """The cache's directory `name`; where it is missing, one process has `fill` write what goes
+    into it, while others wait. StorageError where it cannot be written, and `fill`'s own errors.
+    """
+    place = cache_root() / name
+    if not place.exists():
+        with FileLock(place.parent / f"{name}.lock"):
+            if not place.exists():
+                build(place, fill)
+    return place
+
+
+def build(place: Path, fill: Callable[[Path], None]) -> None:
+    """Fills a directory beside `place`, then renames it: one of that name is always whole."""
+    for litter in place.parent.glob(f".{place.name}-*"):
+        shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
+    temporary = place.parent / f".{place.name}-{os.getpid()}"
+    try:
+        temporary.mkdir()
+        fill(temporary)
+        temporary.rename(place)
+    except OSError as error:
+        raise StorageError(f"could not write the data cache in {place.parent}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

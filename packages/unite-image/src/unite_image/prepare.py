@@ -1,15 +1,13 @@
 """Builds the cache of a source of images once, and opens it."""
 
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from filelock import FileLock
-from unite_core.cache import cache_root
-from unite_core.errors import ConfigurationError, DataError, StorageError
+from unite_core.cache import prepared
+from unite_core.errors import ConfigurationError, DataError
 
 from unite_image.config import ImageConfig
 from unite_image.decoding import Rejected, fit
@@ -79,30 +77,11 @@ def fill(config: ImageConfig, directory: Path) -> None:
     (directory / REPORT).write_text(json.dumps(asdict(report)))
 
 
-def build(config: ImageConfig, place: Path) -> None:
-    """Writes a cache beside `place`, then renames it: a directory of that name is always whole."""
-    for litter in place.parent.glob(f".{place.name}-*"):
-        shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
-    temporary = place.parent / f".{place.name}-{os.getpid()}"
-    try:
-        temporary.mkdir()
-        fill(config, temporary)
-        temporary.rename(place)
-    except OSError as error:
-        raise StorageError(f"could not write the data cache in {place.parent}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def prepared(config: ImageConfig) -> Path:
-    """The cache's directory; one process builds it while others wait."""
+def cache(config: ImageConfig) -> Path:
+    """The directory with a source's images and report."""
     size = f"{config.resolution}x{config.channels}"
-    place = cache_root() / f"images-{fingerprint(config.path)}-{size}-v{VERSION}"
-    if not place.exists():
-        with FileLock(place.parent / f"{place.name}.lock"):
-            if not place.exists():
-                build(config, place)
-    return place
+    name = f"images-{fingerprint(config.path)}-{size}-v{VERSION}"
+    return prepared(name, partial(fill, config))
 
 
 def open_store(config: ImageConfig) -> tuple[ImageStore, list[str]]:
@@ -112,7 +91,7 @@ def open_store(config: ImageConfig) -> tuple[ImageStore, list[str]]:
     unusable, ConfigurationError where a conditional model finds no classes, StorageError where the
     cache cannot be written.
     """
-    place = prepared(config)
+    place = cache(config)
     report = Report(**json.loads((place / REPORT).read_text()))
     check_classes(config, report.classes)
     report.check(config.path, config.max_rejected)

@@ -1,19 +1,17 @@
 """Builds the cache of a data source once, and opens it."""
 
 import json
-import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
-from unite_core.cache import cache_root
-from unite_core.errors import DataError, StorageError, nearest
+from unite_core.cache import prepared
+from unite_core.errors import DataError, nearest
 
 from unite_molecule.formats import READERS
 from unite_molecule.own_data import read_files
@@ -86,33 +84,18 @@ def read(source: str) -> tuple[Packed, Counter[str]]:
     return packed, rejected
 
 
-def build(source: str, place: Path) -> None:
-    """Writes a cache beside `place`, then renames it: a directory of that name is always whole."""
-    for litter in place.parent.glob(f".{place.name}-*"):
-        shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
-    temporary = place.parent / f".{place.name}-{os.getpid()}"
-    try:
-        temporary.mkdir()
-        start = time.monotonic()
-        packed, rejected = read(source)
-        write_store(packed, temporary)
-        report = Report(source, len(packed.index), dict(rejected), time.monotonic() - start)
-        (temporary / REPORT).write_text(json.dumps(asdict(report)))
-        temporary.rename(place)
-    except OSError as error:
-        raise StorageError(f"could not write the data cache in {place.parent}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def fill(source: str, directory: Path) -> None:
+    """Writes the store of a source and its report; the source's own errors."""
+    start = time.monotonic()
+    packed, rejected = read(source)
+    write_store(packed, directory)
+    report = Report(source, len(packed.index), dict(rejected), time.monotonic() - start)
+    (directory / REPORT).write_text(json.dumps(asdict(report)))
 
 
-def prepared(source: str) -> Path:
-    """The cache's directory; one process builds it while others wait."""
-    place = cache_root() / cache_name(source)
-    if not place.exists():
-        with FileLock(place.parent / f"{place.name}.lock"):
-            if not place.exists():
-                build(source, place)
-    return place
+def cache(source: str) -> Path:
+    """The directory with a source's store and report."""
+    return prepared(cache_name(source), partial(fill, source))
 
 
 def prepare(source: str) -> Report:
@@ -121,12 +104,12 @@ def prepare(source: str) -> Report:
     `source` is "qm9", "qm9-hub", "qm9-pyg", or a folder or file of SDF or XYZ. DataError where
     there is nothing to use, StorageError where the cache cannot be written.
     """
-    return Report(**json.loads((prepared(source) / REPORT).read_text()))
+    return Report(**json.loads((cache(source) / REPORT).read_text()))
 
 
 def open_store(source: str) -> MoleculeStore:
     """The molecules of a source, memory-mapped; prepares them where that was not done."""
-    return MoleculeStore(prepared(source))
+    return MoleculeStore(cache(source))
 
 
 def split_rows(store: MoleculeStore, source: str, split_name: str, split: str) -> np.ndarray:
