@@ -59,7 +59,7 @@ def rotate(x: Float[Tensor, "b s a e"], rotation: Rotation) -> Float[Tensor, "b 
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * weight over the last axis, computed in float32, returned in x's type."""
+    """x / rms(x) * weight over the last axis."""
 
     def __init__(self, width: int, eps: float = 1e-6) -> None:
         super().__init__()
@@ -67,8 +67,20 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return F.rms_norm(x.to(wide), self.weight.shape, self.weight.to(wide), self.eps).to(x.dtype)
+        """Computed in float32 at least, returned in x's type."""
+        return self.wide(x).to(x.dtype)
+
+    def wide(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
+        """Computed and returned in float32 at least.
+
+        On CPUs F.rms_norm is not one kernel but five, and slower than these.
+        """
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        weight = self.weight.to(x.dtype)
+        if x.is_cuda:
+            return F.rms_norm(x, weight.shape, weight, self.eps)
+        size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return x * (size.square() / x.shape[-1] + self.eps).rsqrt() * weight
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
@@ -112,8 +124,8 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "b s h"]:
         b, s, h = x.shape
         q, k, v = self.qkv(x).view(b, s, 3, self.heads, h // self.heads).unbind(dim=2)
-        q = rotate(self.q_norm(q), rotation).transpose(1, 2)
-        k = rotate(self.k_norm(k), rotation).transpose(1, 2)
+        q = rotate(self.q_norm.wide(q), rotation).to(v.dtype).transpose(1, 2)
+        k = rotate(self.k_norm.wide(k), rotation).to(v.dtype).transpose(1, 2)
         y = attend(q, k, v.transpose(1, 2), None if bias is None else bias.to(q.dtype))
         mixed: Tensor = self.out(y.transpose(1, 2).reshape(b, s, h))
         return mixed

@@ -1,6 +1,6 @@
 """UniteModel: tokenizer, Generative Encoder and decoder, with what is needed to use them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from unite_core.errors import ConfigurationError, StorageError
 from unite_core.latents import Recorder, RowNoise, equal_size_rows, integrate, spherical
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
+from unite_core.threads import spread
 from unite_core.types import Batch, Latents, Layout
 
 Precision = Literal["no", "bf16"]
@@ -106,7 +107,6 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         """Latents [b, n, d] in the user's form."""
         return self.modality.finish(self.decoder(z, layout.mask), layout, context)
 
-    @torch.no_grad()
     def generate(
         self,
         count: int,
@@ -129,14 +129,14 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         layout = self.draw_layout(count, seed, options, guidance)
         numbers = torch.arange(count) if rows is None else torch.tensor(rows, dtype=torch.int64)
         times = flow.time_grid(steps, self.modality.time_shift)
-        samples: dict[int, Any] = {}
-        for chosen, part, noise in self.parts(layout, numbers, seed, batch_size, temperature):
+
+        def make(part: Layout, noise: RowNoise) -> list[Any]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 z = integrate(self.guided(part, guidance), noise, times, solver)
-            samples.update(zip(chosen, self.decode(z, part, part.context), strict=True))
-        return [samples[number] for number in numbers.tolist()]
+            return self.decode(z, part, part.context)
 
-    @torch.no_grad()
+        return self.in_batches(make, layout, numbers, seed, batch_size, temperature)
+
     def trajectories(
         self,
         count: int,
@@ -158,16 +158,15 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         layout = self.draw_layout(count, seed, options, guidance)
         times = flow.time_grid(steps, self.modality.time_shift)
         shown = times[torch.linspace(0, steps - 1, levels).round().long()]
-        strips: dict[int, list[Any]] = {}
-        for chosen, part, noise in self.parts(
-            layout, torch.arange(count), seed, batch_size, temperature
-        ):
+
+        def make(part: Layout, noise: RowNoise) -> list[list[Any]]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 recorder = Recorder(self.guided(part, guidance), shown)
                 integrate(recorder, noise, times, solver)
             columns = (self.decode(recorder.kept[t], part, part.context) for t in recorder.levels)
-            strips.update(zip(chosen, map(list, zip(*columns, strict=True)), strict=True))
-        return [strips[number] for number in range(count)]
+            return list(map(list, zip(*columns, strict=True)))
+
+        return self.in_batches(make, layout, torch.arange(count), seed, batch_size, temperature)
 
     @torch.no_grad()
     def interpolate(self, batch: Batch, steps: int, seed: int = 0) -> list[Any]:
@@ -200,20 +199,27 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
             )
         return layout
 
-    def parts(
+    def in_batches(
         self,
+        make: Callable[[Layout, RowNoise], list[Any]],
         layout: Layout,
         numbers: Tensor,
         seed: int,
         batch_size: int,
         temperature: float,
-    ) -> Iterator[tuple[list[int], Layout, RowNoise]]:
-        """The samples `numbers` [k] of a layout in batches: which they are, and their noise."""
-        for rows in equal_size_rows(layout.sizes[numbers], batch_size):
-            chosen = numbers[rows].tolist()
-            part = layout[numbers[rows]].to(self.device)
-            seeds = [(seed, number) for number in chosen]
-            yield chosen, part, RowNoise(seeds, part, self.encoder.config.latent_dim, temperature)
+    ) -> list[Any]:
+        """What `make` gives for the samples `numbers` [k] of a layout, in their order."""
+
+        def part(rows: Tensor) -> list[Any]:
+            own = layout[numbers[rows]].to(self.device)
+            seeds = [(seed, number) for number in numbers[rows].tolist()]
+            return make(own, RowNoise(seeds, own, self.encoder.config.latent_dim, temperature))
+
+        batches = list(equal_size_rows(layout.sizes[numbers], batch_size))
+        made: dict[int, Any] = {}
+        for rows, results in zip(batches, spread(part, batches, self.device), strict=True):
+            made.update(zip(rows.tolist(), results, strict=True))
+        return [made[row] for row in range(len(numbers))]
 
     def guided(self, layout: Layout, guidance: float) -> sampling.Denoiser:
         """`denoise` as a function of noisy latents and level, guided towards a condition."""
