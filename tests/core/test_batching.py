@@ -7,6 +7,7 @@ import pytest
 from toy_modality import ToyDataset
 from unite_core.batching import BatchPlan, Share, derive_seed, epoch_batches, load_batches
 from unite_core.errors import ConfigurationError
+from unite_core.interruption import outlive_signals
 
 SIZES = np.random.default_rng(0).integers(2, 10, 203)
 
@@ -56,8 +57,8 @@ def test_a_later_start_sees_the_same_batches(workers: int) -> None:
     def plan() -> BatchPlan:
         return BatchPlan(ToyDataset(64, 5), 16, 0, Share(accumulation=2))
 
-    whole = list(load_batches(plan(), 0, 7, 0))
-    rest = list(load_batches(plan(), 3, 7, workers))
+    whole = list(load_batches(plan(), 0, 7, 0, outlive_signals))
+    rest = list(load_batches(plan(), 3, 7, workers, outlive_signals))
     assert len(whole) == 14
     for a, b in zip(whole[6:], rest, strict=True):
         assert a.x.equal(b.x)

@@ -78,3 +78,24 @@ def test_the_second_signal_ends_the_process() -> None:
         "    for _ in range(2): os.kill(os.getpid(), signal.SIGTERM)\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 143
+
+
+def test_a_data_worker_obeys_its_parent_alone() -> None:
+    """A signal of another sender is ignored; the parent's own ends it."""
+    code = (
+        "import signal, sys, time\n"
+        "from unite_core.interruption import outlive_signals\n"
+        "outlive_signals(0)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+        for number in SIGNALS:
+            subprocess.run(["kill", f"-{int(number)}", str(worker.pid)], check=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.5)
+        worker.terminate()
+        assert worker.wait(10) == 0

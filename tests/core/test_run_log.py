@@ -54,3 +54,17 @@ def test_each_start_notes_its_command(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_terminal_line_says_speed_losses_and_time_left() -> None:
     line = summary(7, 3725.4, {"loss": 0.123456, "samples_per_second": 150.0})
     assert line == "step 7  loss 0.1235  samples_per_second 150  left 1:02:05"
+
+
+def test_a_process_killed_at_the_start_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 0, 1, 2)
+
+    def die(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, 2)
+    assert steps(tmp_path) == [1, 2]

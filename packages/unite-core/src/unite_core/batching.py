@@ -1,6 +1,6 @@
 """Which samples each update sees: a pure function of seed and step, so that resuming is exact."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,13 @@ class BatchPlan(TorchDataset[Batch]):
         return self.dataset.batch(self.share.of(self.update_indices(step))[piece], augmentation)
 
 
-def load_batches(plan: BatchPlan, start: int, stop: int, workers: int) -> Iterator[Any]:
-    """Pieces of updates start..stop-1 in order, the same whatever the number of `workers`."""
+def load_batches(
+    plan: BatchPlan, start: int, stop: int, workers: int, in_worker: Callable[[int], None]
+) -> Iterator[Any]:
+    """Pieces of updates start..stop-1 in order, the same whatever the number of `workers`.
+
+    Each worker process begins with `in_worker(its number)`.
+    """
     accumulation = plan.share.accumulation
     return iter(
         DataLoader(
@@ -98,6 +103,7 @@ def load_batches(plan: BatchPlan, start: int, stop: int, workers: int) -> Iterat
             batch_size=None,
             sampler=range(start * accumulation, stop * accumulation),
             num_workers=workers,
+            worker_init_fn=in_worker,
             collate_fn=_unchanged,
         )
     )

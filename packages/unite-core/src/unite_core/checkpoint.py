@@ -11,14 +11,33 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as safetensors_load
+from safetensors.torch import save_file
 from torch import Tensor
 
+from unite_core.config import Section
 from unite_core.errors import StorageError
+from unite_core.storage import writing
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 logger = logging.getLogger(__name__)
+
+
+class FileEntry(Section):
+    """What a file of a checkpoint must be."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(Section):
+    """The files of a checkpoint, each entry being NAME.json with NAME.safetensors."""
+
+    format: int
+    entries: list[str]
+    files: dict[str, FileEntry]
 
 
 def save(directory: Path, step: int, state: Mapping[str, Any], keep: int) -> Path:
@@ -30,27 +49,31 @@ def save(directory: Path, step: int, state: Mapping[str, Any], keep: int) -> Pat
     target = directory / f"step-{step:09d}"
     temporary = directory / f".tmp-{step}-{uuid4().hex}"
     try:
-        temporary.mkdir(parents=True)
-        for name, tree in state.items():
-            _write_tree(temporary, name, tree)
-        _write_manifest(temporary)
-        if target.exists():  # one that did not load, or the run would not be at this step again
-            shutil.rmtree(target)
-        os.rename(temporary, target)
-        _sync(directory)
-        prune(directory, step, keep)
-    except OSError as error:
+        with writing(f"checkpoint {target}"):
+            temporary.mkdir(parents=True)
+            for name, tree in state.items():
+                _write_tree(temporary, name, tree)
+            _write_manifest(temporary)
+            if target.exists():  # it did not load, or the run would not be at this step again
+                shutil.rmtree(target)
+            os.rename(temporary, target)
+            _sync(directory)
+            prune(directory, step, keep)
+    except StorageError:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise StorageError(f"cannot write checkpoint {target}: {error}") from error
+        raise
     return target
 
 
 def load(path: Path) -> dict[str, Any]:
     """The state saved at `path`, tensors on the CPU, every byte verified; else StorageError."""
     manifest = _read_manifest(path)
-    for name, expected in manifest["files"].items():
-        _verify(path / name, expected)
-    return {name: _read_tree(path, name) for name in manifest["entries"]}
+    try:
+        return {name: _read_tree(path, name, manifest.files) for name in manifest.entries}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        digest = _digest(path / MANIFEST)
+        message = f"{path} (manifest's SHA-256 {digest}) is damaged: {error!r}"
+        raise StorageError(message) from error
 
 
 def latest(directory: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -105,9 +128,11 @@ def _write_tree(directory: Path, name: str, tree: Any) -> None:
     _sync(directory / f"{name}.safetensors")
 
 
-def _read_tree(directory: Path, name: str) -> Any:
-    tensors = load_file(directory / f"{name}.safetensors")
-    return unflatten(json.loads((directory / f"{name}.json").read_text()), tensors)
+def _read_tree(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Any:
+    structure, tensors = (
+        _verified(directory / file, files[file]) for file in (f"{name}.json", f"{name}.safetensors")
+    )
+    return unflatten(json.loads(structure), safetensors_load(tensors))
 
 
 def flatten(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
@@ -145,33 +170,36 @@ def _write_manifest(directory: Path) -> None:
     _sync(directory)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> Manifest:
+    place = path / MANIFEST
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        version, _ = manifest["format"], (manifest["entries"], manifest["files"])
+        digest = _digest(place)
+        content = json.loads(place.read_text())
+        version = content["format"]
+        manifest = Manifest.model_validate(content) if version == FORMAT else None
     except OSError as error:
         raise StorageError(f"{path} is not a checkpoint: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        digest = _digest(path / MANIFEST)
-        message = f"{path / MANIFEST} (SHA-256 {digest}) is damaged: {error!r}"
-        raise StorageError(message) from error
-    if version != FORMAT:
+        raise StorageError(f"{place} (SHA-256 {digest}) is damaged: {error!r}") from error
+    if manifest is None:
         raise StorageError(
-            f"{path} has checkpoint format {version}, this unite-core reads {FORMAT}: "
-            "use the version that wrote it"
+            f"{place} (SHA-256 {digest}) has checkpoint format {version!r}, this unite-core reads "
+            f"{FORMAT}: use the version that wrote it"
         )
-    return dict(manifest)
+    return manifest
 
 
-def _verify(path: Path, expected: Mapping[str, Any]) -> None:
+def _verified(path: Path, expected: FileEntry) -> bytes:
     if not path.is_file():
-        raise StorageError(f"{path} is missing (SHA-256 {expected['sha256']})")
-    size, digest = path.stat().st_size, _digest(path)
-    if size != expected["size"] or digest != expected["sha256"]:
+        raise StorageError(f"{path} is missing (SHA-256 {expected.sha256})")
+    content = path.read_bytes()  # and not mapped: what is used is what was verified
+    size, digest = len(content), hashlib.sha256(content).hexdigest()
+    if size != expected.size or digest != expected.sha256:
         raise StorageError(
             f"{path} is damaged: {size} bytes with SHA-256 {digest}, "
-            f"the manifest says {expected['size']} bytes with {expected['sha256']}"
+            f"the manifest says {expected.size} bytes with {expected.sha256}"
         )
+    return content
 
 
 def _digest(path: Path) -> str:

@@ -87,6 +87,8 @@ class TrainingConfig(Section):
     """How long and how to train. The run ends at `steps`, or when `minutes` of training are spent;
     the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
     of one update, over all processes and `accumulation` pieces: more pieces need less memory.
+    With `on_nonfinite` "skip", up to `nonfinite_limit` updates whose loss or gradient is not finite
+    are left out, counted from each start; with "stop" the first ends the run.
     """
 
     steps: PositiveInt
@@ -101,6 +103,8 @@ class TrainingConfig(Section):
     compile: bool = False
     workers: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    nonfinite_limit: PositiveInt = 10
     checkpoint_steps: PositiveInt = 1000
     keep_checkpoints: int = Field(default=2, ge=2)
     preview_steps: PositiveInt | None = None

@@ -55,7 +55,8 @@ def find_model(name: str) -> Path:
     try:
         return Path(snapshot_download(name))
     except Exception as error:  # the hub's client raises its transport's errors as they are
-        raise StorageError(f"{missing}; nor on the hub: {error}") from error
+        told = " ".join(str(error).split())
+        raise StorageError(f"{missing}; nor on the hub: {told}") from error
 
 
 def plugin_of(directory: Path) -> Plugin:

@@ -1,10 +1,12 @@
 """What a run tells: log.jsonl, TensorBoard, and the terminal."""
 
 import json
+import logging
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from unite_core.locations import COMMAND, LOG
+from unite_core.storage import writing
 
+logger = logging.getLogger(__name__)
 CONFIG = "config.yaml"
 PLAIN_LINE_SECONDS = 10.0
 
@@ -29,14 +33,14 @@ class RunLog:
     """
 
     def __init__(self, output: Path, step: int, config: Mapping[str, Any]) -> None:
-        (output / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False))
-        with (output / COMMAND).open("a") as file:
-            file.write(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
-        forget_after(output / LOG, step)
-        self.file = (output / LOG).open("a", buffering=1)
-        self.tensorboard = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
-        self.tensorboard.add_text("config", f"```\n{yaml.safe_dump(dict(config))}\n```", step)
-        console = Console(stderr=True)
+        with writing(output / LOG):
+            (output / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+            with (output / COMMAND).open("a") as file:
+                file.write(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+            forget_after(output / LOG, step)
+            self.file = (output / LOG).open("a", buffering=1)
+        self.tensorboard = Tracker(output / "tensorboard", step, config)
+        console = Terminal(stderr=True)
         self.terminal = Bar(console) if console.is_terminal else PlainLines(console)
 
     def __enter__(self) -> "RunLog":
@@ -50,16 +54,51 @@ class RunLog:
     ) -> None:
         self.terminal.close()
         self.tensorboard.close()
-        self.file.close()
+        with writing(self.file.name):
+            self.file.close()
 
     def write(
         self, step: int, fraction: float, seconds_left: float, values: Mapping[str, float]
     ) -> None:
         """One line of `values`; `fraction` of the run is done."""
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self.tensorboard.add_scalar(name, value, step)
-        self.terminal.show(fraction, summary(step, seconds_left, values))
+        with writing(self.file.name):
+            self.file.write(json.dumps({"step": step, **values}) + "\n")
+        self.tensorboard.write(step, values)
+        with suppress(OSError):  # a run goes on where nobody reads its lines
+            self.terminal.show(fraction, summary(step, seconds_left, values))
+
+
+class Tracker:
+    """TensorBoard while its directory can be written; when it cannot, a warning, once."""
+
+    def __init__(self, directory: Path, step: int, config: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self.writer: SummaryWriter | None = None
+        with self.expendable():
+            self.writer = SummaryWriter(str(directory), purge_step=step + 1)
+            self.writer.add_text("config", f"```\n{yaml.safe_dump(dict(config))}\n```", step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """A point on each curve."""
+        if self.writer is not None:
+            with self.expendable():
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what is still held."""
+        if self.writer is not None:
+            with self.expendable():
+                self.writer.close()
+
+    @contextmanager
+    def expendable(self) -> Iterator[None]:
+        """A run is worth more than its pictures: a failure inside ends the tracking alone."""
+        try:
+            yield
+        except Exception as error:  # a tracker's own errors are of any kind
+            self.writer = None
+            logger.warning("no TensorBoard in %s from here on: %s", self.directory, error)
 
 
 def summary(step: int, seconds_left: float, values: Mapping[str, float]) -> str:
@@ -73,7 +112,16 @@ def forget_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    kept = path.with_suffix(".kept")
+    kept.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    kept.replace(path)  # so that a process killed here loses no line
+
+
+class Terminal(Console):
+    """A console that falls silent when its reader goes away, where rich would end the run."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class PlainLines:

@@ -1,31 +1,40 @@
 """The training loop; the only module that imports accelerate."""
 
-import json
+import logging
 import math
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from unite_core import checkpoint
+from unite_core import checkpoint, nonfinite
 from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batches
 from unite_core.clock import Clock
 from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
 from unite_core.ema import averaged
-from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
-from unite_core.interruption import EXIT_CODE, StopRequest, exclusive, stop_on_signal
+from unite_core.errors import NonFiniteError, StorageError
+from unite_core.export import export
+from unite_core.interruption import (
+    EXIT_CODE,
+    StopRequest,
+    exclusive,
+    outlive_signals,
+    stop_on_signal,
+)
 from unite_core.layers import compile_blocks
+from unite_core.log_window import LogWindow
 from unite_core.modality import Dataset
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
+from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
+from unite_core.storage import bytes_to_keep, require_room, writing
 from unite_core.types import Losses
 
+logger = logging.getLogger(__name__)
 Preview = Callable[[nn.Module, int], None]
 
 
@@ -59,11 +68,10 @@ class Trainer:
         self.optimizers = make_optimizers(self.model, optimizer)
         self.ema = averaged(self.model, config.ema_decay)
         self.config, self.output, self.run_config = config, output, run_config
-        self.steps_done, self.seconds, self.saved_step = 0, 0.0, -1
+        self.steps_done, self.seconds, self.saved_step, self.skipped = 0, 0.0, -1, 0
+        self.window = LogWindow()
 
-    def train(
-        self, resume: Literal["auto"] | Path | None = None, on_preview: Preview | None = None
-    ) -> None:
+    def train(self, resume: Resume = None, on_preview: Preview | None = None) -> None:
         """Train to the end, saving on the way.
 
         `resume`: a checkpoint's directory, "auto" for the newest in `output` if there is one, or
@@ -76,6 +84,8 @@ class Trainer:
                 stack.enter_context(exclusive(self.output))
             self.accelerator.wait_for_everyone()
             self.restore(resume)
+            if self.accelerator.is_main_process:
+                self.require_room()
             stop = stack.enter_context(stop_on_signal())
             log = None
             if self.accelerator.is_main_process:
@@ -85,19 +95,27 @@ class Trainer:
     def loop(self, stop: StopRequest, log: RunLog | None, on_preview: Preview | None) -> None:
         """Updates until the run is over or a stop is asked for."""
         config = self.config
-        batches = load_batches(self.plan, self.steps_done, config.steps, config.workers)
+        batches = load_batches(
+            self.plan, self.steps_done, config.steps, config.workers, outlive_signals
+        )
         clock = Clock(self.seconds, self.fraction, self.steps_done)
         self.objective.train()
+        self.window.restart()
         while self.fraction < 1.0:
             values, stopping = self.step(batches, clock, stop)
             if log and (self.steps_done % config.log_steps == 0 or self.fraction >= 1.0):
                 speed = clock.speed(self.steps_done) * config.batch_size
                 pace = {"samples_per_second": speed, "seconds": self.seconds}
+                pace |= self.window.shares()
+                self.window.restart()
                 floats = {name: float(value) for name, value in values.items()}
+                floats = {name: value for name, value in floats.items() if math.isfinite(value)}
                 left = clock.seconds_left(self.fraction)
                 log.write(self.steps_done, self.fraction, left, floats | pace)
-            if on_preview and log and is_due(self.steps_done, config.preview_steps):
-                on_preview(self.ema.module, self.steps_done)
+            due = is_due(self.steps_done, config.preview_steps) and not stopping
+            if on_preview and log and due:
+                with writing(f"the preview of step {self.steps_done}"):
+                    on_preview(self.ema.module, self.steps_done)
             if stopping or is_due(self.steps_done, config.checkpoint_steps):
                 self.save()
             if stopping:
@@ -109,28 +127,29 @@ class Trainer:
     ) -> tuple[dict[str, Tensor], bool]:
         """One update of the weights. Gives the values to log, and whether any rank is to stop."""
         config = self.config
-        losses = [self.backward(next(batches), piece) for piece in range(config.accumulation)]
+        pieces = range(config.accumulation)
+        losses = [self.backward(self.window.draw(batches), piece) for piece in pieces]
         limit = math.inf if config.clip is None else config.clip
         norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), limit)
         total = torch.stack([loss.total.detach() for loss in losses]).mean()
-        bad, stopping, seconds = self.agree(not (total + norm).isfinite(), stop, clock)
-        if bad:
-            self.stop_before_update(float(total), float(norm))
-        factor = warmup_cosine(
-            self.steps_done, config.warmup_steps, self.fraction, config.final_rate
-        )
-        set_rates(self.optimizers, factor)
+        numbers, stopping, seconds = self.agree(total, norm, stop, clock)
+        if numbers.finite:
+            self.update()
+        else:
+            self.pass_over(numbers)
         for optimizer in self.optimizers:
-            optimizer.step()
             optimizer.zero_grad()
-        self.ema.update_parameters(self.model)
+        self.window.count(norm > limit)
         self.steps_done, self.seconds = self.steps_done + 1, seconds
         terms = {
             name: torch.stack([loss.terms[name] for loss in losses]).mean()
             for name in losses[0].terms
         }
         rate = torch.tensor(self.optimizers[0].param_groups[0]["lr"])
-        return {"loss": total, **terms, "gradient_norm": norm, "learning_rate": rate}, stopping
+        values = {"loss": total, **terms, "gradient_norm": norm, "learning_rate": rate}
+        if config.on_nonfinite == "skip":
+            values["skipped"] = torch.tensor(self.skipped)
+        return values, stopping
 
     def backward(self, batch: Any, piece: int) -> Losses:
         """Add a piece's gradients; processes exchange theirs at the update's last piece."""
@@ -142,26 +161,51 @@ class Trainer:
             self.accelerator.backward(losses.total)
         return losses
 
-    def agree(self, bad: bool, stop: StopRequest, clock: Clock) -> tuple[bool, bool, float]:
-        """Whether any rank has a bad value, whether any is to stop, and the common clock."""
-        mine = torch.tensor([float(bad), float(stop.requested), clock.seconds()])
-        ranks = self.accelerator.gather(mine.to(self.accelerator.device)).view(-1, 3)
-        anybody_bad, anybody_stopping, seconds = ranks.amax(dim=0).tolist()
-        return bool(anybody_bad), bool(anybody_stopping), seconds
+    def agree(
+        self, loss: Tensor, norm: Tensor, stop: StopRequest, clock: Clock
+    ) -> tuple[nonfinite.Numbers, bool, float]:
+        """Every rank's numbers, whether any is to stop, and the common clock."""
+        asked = torch.tensor([stop.requested, clock.seconds()], device=loss.device)
+        mine = torch.cat([torch.stack([loss, norm, self.size_of_weights()]), asked])
+        losses, norms, sizes, stopping, seconds = self.gather(mine)
+        return nonfinite.Numbers(losses, norms, sizes), any(stopping), max(seconds)
 
-    def stop_before_update(self, loss: float, norm: float) -> None:
-        """Save the last good state and the samples at fault, and raise."""
-        self.save()
-        path = self.output / "nonfinite.json"
-        if self.accelerator.is_main_process:
-            indices = self.plan.update_indices(self.steps_done).tolist()
-            report = {"step": self.steps_done, "loss": str(loss), "gradient_norm": str(norm)}
-            path.write_text(json.dumps({**report, "samples": indices}))
-        raise NonFiniteError(
-            f"loss {loss} or gradient norm {norm} is not finite at step {self.steps_done}: the "
-            f"update was not made, the state is saved, its samples are in {path}; "
-            "lower the learning rate or look at those samples"
+    def gather(self, mine: Tensor) -> list[list[float]]:
+        """The numbers [n] of all ranks: n lists."""
+        ranks: list[list[float]] = self.accelerator.gather(mine[None]).T.tolist()
+        return ranks
+
+    def size_of_weights(self) -> Tensor:
+        """The norm of weights and average: not finite where one of them is not."""
+        return nn.utils.get_total_norm([*self.model.parameters(), *self.ema.parameters()]).detach()
+
+    def update(self) -> None:
+        """Move the weights by the gradient, and the average after them."""
+        config = self.config
+        factor = warmup_cosine(
+            self.steps_done, config.warmup_steps, self.fraction, config.final_rate
         )
+        set_rates(self.optimizers, factor)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.ema.update_parameters(self.model)
+
+    def pass_over(self, numbers: nonfinite.Numbers) -> None:
+        """Keep the samples of an update that is not made; raise unless it may be skipped."""
+        config = self.config
+        if self.accelerator.is_main_process:
+            samples = self.plan.update_indices(self.steps_done).tolist()
+            nonfinite.keep(self.output, self.steps_done, numbers, samples)
+        self.skipped += 1
+        limit = config.nonfinite_limit if config.on_nonfinite == "skip" else 0
+        fault = f"not finite at step {self.steps_done}: {numbers.describe()}; no update was made"
+        kept = f"its samples are in {self.output / nonfinite.REPORT}"
+        if self.skipped <= limit and numbers.weights_finite:
+            logger.warning("%s, %d of %d that may be; %s", fault, self.skipped, limit, kept)
+            return
+        self.save()
+        advice = "lower the learning rate or look at those samples"
+        raise NonFiniteError(f"{fault}, the state is saved, {kept}; {advice}")
 
     @property
     def fraction(self) -> float:
@@ -179,9 +223,22 @@ class Trainer:
             "samples": len(self.plan.dataset),
         }
 
+    def require_room(self) -> None:
+        """StorageError where the disk cannot hold what the run will keep: before its first step."""
+        config = self.config
+        copies = 1 + min(config.keep_checkpoints, config.steps // config.checkpoint_steps)
+        require_room(self.output, ["checkpoints", "model"], bytes_to_keep(self.model, copies))
+
     def save(self) -> None:
-        """Write the checkpoint of this step, unless it is there, and the averaged weights."""
-        if self.accelerator.is_main_process and self.saved_step != self.steps_done:
+        """Write the checkpoint of this step, unless it is there, and the averaged weights.
+
+        NonFiniteError in place of a checkpoint with weights that are not finite on any rank.
+        """
+        if self.saved_step == self.steps_done:
+            return
+        (sizes,) = self.gather(self.size_of_weights()[None])
+        nonfinite.require_finite(sizes, self.steps_done)
+        if self.accelerator.is_main_process:
             progress = {"step": self.steps_done, "seconds": self.seconds}
             state = {
                 "model": self.model.state_dict(),
@@ -195,50 +252,22 @@ class Trainer:
         self.saved_step = self.steps_done
         self.accelerator.wait_for_everyone()
 
-    def restore(self, resume: Literal["auto"] | Path | None) -> None:
-        """Take up the checkpoint that `resume` asks for."""
-        folder = self.output / "checkpoints"
-        if resume is None:
-            if checkpoint.found(folder):
-                raise ConfigurationError(
-                    f"{self.output} holds checkpoints: go on with --resume auto, "
-                    "or choose another --output"
-                )
-            return
-        newest = (
-            checkpoint.latest(folder) if resume == "auto" else (resume, checkpoint.load(resume))
-        )
-        if newest is not None:
-            self.load_state(*newest)
-            self.refuse_later_checkpoints(newest[0])
-
-    def refuse_later_checkpoints(self, path: Path) -> None:
-        """Two histories in one directory would be mixed up by the next automatic resume."""
-        newest = checkpoint.latest(self.output / "checkpoints")
-        if newest is not None and checkpoint.step_of(newest[0]) > self.steps_done:
-            raise ConfigurationError(
-                f"{newest[0]} is later than {path}: go on with --resume auto, "
-                "or choose another --output"
+    def restore(self, resume: Resume) -> None:
+        """Take up the checkpoint that `resume` asks for, the same on all ranks."""
+        found = starting_checkpoint(self.output / "checkpoints", resume)
+        if found is not None:
+            self.load_state(*found)
+        (steps,) = self.gather(torch.tensor([self.steps_done], device=self.accelerator.device))
+        if len(set(steps)) > 1:
+            raise StorageError(
+                f"the processes resume from different steps {steps}: do they all see the same "
+                f"{self.output}, and can they read all of it?"
             )
 
     def load_state(self, path: Path, state: Mapping[str, Any]) -> None:
         """Copy a checkpoint into the model, its average, the optimizers and the counters."""
-        try:
-            self.model.load_state_dict(state["model"])
-            self.ema.load_state_dict(state["ema"])
-            pairs = list(zip(self.optimizers, state["optimizers"], strict=True))
-            for optimizer, saved in pairs:
-                groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
-                optimizer.load_state_dict({"state": saved, "param_groups": groups})
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise StorageError(f"{path} is of another model or optimizer: {error!r}") from error
-        for name, now in self.identity.items():
-            then = state["run"]["identity"][name]
-            if then != now:
-                raise ConfigurationError(
-                    f"{path} was made with {name} {then}, this run has {now}: resume with {then}, "
-                    "or start anew in another --output"
-                )
+        take_up(path, state, self.model, self.ema, self.optimizers)
+        require_same_run(path, state["run"]["identity"], self.identity)
         progress = state["run"]["progress"]
         self.steps_done, self.seconds = progress["step"], progress["seconds"]
         self.saved_step = self.steps_done
@@ -247,15 +276,3 @@ class Trainer:
 def is_due(step: int, every: int | None) -> bool:
     """Whether something done `every` so many steps is to be done after this one."""
     return every is not None and step % every == 0
-
-
-def export(model: Any, directory: Path) -> None:
-    """`model.save_pretrained(directory)`, replacing it only once the new one is written."""
-    fresh = directory.with_name(f".tmp-model-{uuid4().hex}")
-    try:
-        model.save_pretrained(fresh)
-        shutil.rmtree(directory, ignore_errors=True)
-        fresh.rename(directory)
-    except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise StorageError(f"cannot write weights to {directory}: {error}") from error

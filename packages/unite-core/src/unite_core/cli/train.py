@@ -55,6 +55,7 @@ def starting_point(resume: str | None) -> Literal["auto"] | Path | None:
 def run(config: RunConfig, resume: Literal["auto"] | Path | None) -> None:
     """Train as `config` says; the main process ends by saying what was made."""
     from unite_core.evaluation import preview
+    from unite_core.failures import explain
     from unite_core.model import build_model
     from unite_core.objective import JointObjective
     from unite_core.training import Trainer
@@ -68,7 +69,13 @@ def run(config: RunConfig, resume: Literal["auto"] | Path | None) -> None:
         output=config.output,
         run_config=config.model_dump(mode="json"),
     )
-    trainer.train(resume, partial(preview, directory=config.output / "previews"))
+    try:
+        trainer.train(resume, partial(preview, directory=config.output / "previews"))
+    except Exception as error:
+        told = explain(error, config, trainer.steps_done, trainer.accelerator.num_processes)
+        if told is None:
+            raise
+        raise told from error
     if trainer.accelerator.is_main_process:
         made = [config.output / name for name in ("model", "checkpoints", "log.jsonl")]
         show_made(made, f"unite report {config.output}")

@@ -1,0 +1,67 @@
+"""How a run goes on from a checkpoint: from which one, and only from its own kind."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+from torch.optim import Optimizer
+
+from unite_core import checkpoint
+from unite_core.errors import ConfigurationError, StorageError
+
+Resume = Literal["auto"] | Path | None
+"""The newest checkpoint of the output that loads, if there is one; that of a path; a new run."""
+
+
+def starting_checkpoint(folder: Path, resume: Resume) -> tuple[Path, dict[str, Any]] | None:
+    """The checkpoint that a run with checkpoints in `folder` starts from; None for a new one.
+
+    StorageError where it does not load; ConfigurationError where the run would overwrite `folder`'s
+    own, or leave two histories there, which the next automatic resume would mix up.
+    """
+    if resume is None:
+        if checkpoint.found(folder):
+            raise ConfigurationError(
+                f"{folder.parent} holds checkpoints: go on with --resume auto, "
+                "or choose another --output"
+            )
+        return None
+    newest = checkpoint.latest(folder)
+    if resume == "auto":
+        return newest
+    state = checkpoint.load(resume)
+    if newest is not None and checkpoint.step_of(newest[0]) > state["run"]["progress"]["step"]:
+        raise ConfigurationError(
+            f"{newest[0]} is later than {resume}: go on with --resume auto, "
+            "or choose another --output"
+        )
+    return resume, state
+
+
+def require_same_run(path: Path, then: Mapping[str, int], now: Mapping[str, int]) -> None:
+    """ConfigurationError unless what decides a run's batches and noise is as it was."""
+    for name, value in now.items():
+        if then[name] != value:
+            raise ConfigurationError(
+                f"{path} was made with {name} {then[name]}, this run has {value}: resume with "
+                f"{then[name]}, or start anew in another --output"
+            )
+
+
+def take_up(
+    path: Path,
+    state: Mapping[str, Any],
+    model: nn.Module,
+    average: nn.Module,
+    optimizers: Sequence[Optimizer],
+) -> None:
+    """Copies a checkpoint's tensors; StorageError where it is of another model or optimizer."""
+    try:
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["ema"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
+            optimizer.load_state_dict({"state": saved, "param_groups": groups})
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise StorageError(f"{path} is of another model or optimizer: {error!r}") from error

@@ -1,0 +1,31 @@
+"""A short sweep of kills; `benchmarks/kill_sweep.py` is the long one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SWEEP = """
+import json, sys
+from pathlib import Path
+from kill_sweep import sweep
+print(json.dumps(sweep(Path(sys.argv[1]), calls=9, moments=5, seed=0)))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_from_the_last_checkpoint_or_the_one_before(tmp_path: Path) -> None:
+    places = [ROOT / "benchmarks", ROOT / "tests" / "toy"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    command = [sys.executable, "-c", SWEEP, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    in_saves, at_random = json.loads(done.stdout)
+    assert (in_saves["points"], at_random["points"]) == (9, 5)
+    assert in_saves["mixture"] == at_random["mixture"] == 0, done.stderr
+    assert in_saves["last"] > 0
+    assert in_saves["one before"] > 0
