@@ -82,13 +82,33 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"- a\n- b\n", "not a mapping"), (b"a: [", "is not YAML"), (b"\xff\xfe\x00", "cannot read")],
+    [
+        (b"- a\n- b\n", "not a mapping"),
+        (b"a: [", "is not YAML"),
+        (b"[" * 1500, "nested too deeply"),
+        (b"\xff\xfe\x00", "cannot read"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=message):
         load_recipe(str(path))
+
+
+def test_a_recipe_that_unfolds_without_end_is_told_shortly(tmp_path: Path) -> None:
+    """Nine lists of ten times the one before: in full, a message of gigabytes."""
+    values = load_recipe("toy-small").model_dump(mode="json")
+    lists = [
+        "a0: &a0 [x]",
+        *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)),
+    ]
+    unfolding = yaml.safe_dump(values).replace("steps: 6", "steps: *a9")
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join([*lists, unfolding]))
+    with pytest.raises(ConfigurationError, match=r"training\.steps: Input should be") as caught:
+        load_recipe(str(path))
+    assert len(str(caught.value)) < 5000
 
 
 def test_an_unknown_recipe_gets_the_nearest_name() -> None:

@@ -10,7 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from unite_image.types import Image
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> Callable[..., list[Image]]:
     """Random images."""
 

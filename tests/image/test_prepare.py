@@ -1,11 +1,13 @@
-import multiprocessing
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
-from unite_core.errors import ConfigurationError, DataError, StorageError
+from unite_core.errors import ConfigurationError, DataError
 from unite_image import prepare as module
 from unite_image.config import ImageConfig
 from unite_image.decoding import Rejected
@@ -14,7 +16,6 @@ from unite_image.records import Record
 from unite_image.rejections import Rejections, usable
 from unite_image.store import CHUNK
 
-FORK = multiprocessing.get_context("fork")
 RNG = np.random.default_rng(8)
 
 
@@ -127,38 +128,17 @@ def test_conditional_needs_classes(folder, kept, found):
         open_store(config(folder))
 
 
-def test_unwritable_cache_is_named(monkeypatch, folder, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("UNITE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(StorageError, match="UNITE_CACHE"):
-        open_store(config(folder))
-
-
-def test_one_builds_while_others_wait(folder, monkeypatch, tmp_path):
-    original = module.fill
-
-    def slow(config, directory):
-        with (tmp_path / "calls").open("a") as file:
-            file.write("x")
-        time.sleep(0.5)
-        original(config, directory)
-
-    monkeypatch.setattr(module, "fill", slow)
-    others = [FORK.Process(target=open_store, args=(config(folder),)) for _ in range(3)]
-    for process in others:
-        process.start()
-    for process in others:
-        process.join(20)
-    assert [process.exitcode for process in others] == [0] * 3
-    assert (tmp_path / "calls").read_text() == "x"
-
-
-def test_a_killed_builders_litter_is_removed(folder, cache):
-    open_store(config(folder))
-    place = next(path for path in cache.iterdir() if path.is_dir())
-    place.rename(place.with_name(f".{place.name}-1"))
-    assert len(open_store(config(folder))[0]) == 20
-    assert [path for path in cache.iterdir() if path.is_dir()] == [place]
+@pytest.mark.slow
+def test_a_hub_set_without_network_is_one_line(cache):
+    command = ["-m", "unite_core.cli", "data", "prepare", "--modality", "image", "hub:owner/pets"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "error: could not load 'owner/pets' from the hub" in done.stderr
 
 
 def test_records_are_taken_as_they_are_used():

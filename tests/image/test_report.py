@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from unite_core.errors import StorageError
-from unite_core.modality import Story
+from unite_core.types import Story
 from unite_image.grids import GAP
 from unite_image.report import COLUMNS, ROWS, write_report
 from unite_image.types import Image

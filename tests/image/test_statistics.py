@@ -107,13 +107,29 @@ def test_statistics_of_another_network_are_named(tmp_path, pooled):
 
 @pytest.mark.parametrize(
     ("mean", "covariance"),
-    [(np.ones(12), np.eye(11)), (np.full(12, np.nan), np.eye(12)), (np.ones((2, 6)), np.eye(12))],
+    [
+        (np.ones(12), np.eye(11)),
+        (np.full(12, np.nan), np.eye(12)),
+        (np.ones((2, 6)), np.eye(12)),
+        (np.ones(()), np.ones(())),
+        (np.ones((12, 12)), np.eye(12)),
+        (np.ones(12), np.eye(12) * 1j),
+        (np.ones(12), np.array(["x"])),
+    ],
 )
 def test_unusable_statistics_are_named(tmp_path, pooled, mean, covariance):
     path = tmp_path / "stats.npz"
     np.savez(path, mu=mean, sigma=covariance)
     with pytest.raises(DataError, match=r"stats\.npz"):
         read_statistics(path, pooled)
+
+
+def test_statistics_in_columns_are_read_in_their_order(tmp_path, pooled):
+    covariance = np.arange(144.0).reshape(12, 12)
+    np.savez(tmp_path / "stats.npz", mu=np.ones(12), sigma=np.asfortranarray(covariance))
+    np.testing.assert_array_equal(
+        read_statistics(tmp_path / "stats.npz", pooled).covariance, covariance
+    )
 
 
 def test_images_and_other_files_are_no_statistics(tmp_path):

@@ -21,7 +21,7 @@ ELEMENTS = {"heavy": [6, 7, 8, 9], "atom": [1, 6, 7, 8, 9]}
 LARGEST = {"heavy": "7", "atom": "14"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build() -> Callable[[str], Molecule]:
     """A molecule from SMILES, with hydrogens and force-field geometry."""
 

@@ -1,4 +1,8 @@
+"""Tasks that hang or crash, and workers whose parent is killed."""
+
 import os
+import subprocess
+import sys
 import time
 
 from unite_molecule.killable import attempt
@@ -21,3 +25,25 @@ def test_hanging_and_crashing_items_cost_only_themselves():
 
 def test_nothing_to_do():
     assert attempt(fragile, [], 0.5) == []
+
+
+ORPHANS = """
+import ctypes, time
+from unite_molecule.killable import attempt
+
+def task(item):
+    print("works", flush=True)
+    if item:
+        ctypes.PyDLL(None).sleep(60)  # as code that never gives other threads their turn
+    time.sleep(0.1)
+
+attempt(task, [0, 1], 2.0)
+"""
+
+
+def test_workers_do_not_outlive_a_killed_parent():
+    command = [sys.executable, "-c", ORPHANS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout.readline() == parent.stdout.readline() == b"works\n"
+        parent.kill()
+        parent.communicate(timeout=20)  # ends once nobody holds the pipe, workers included

@@ -1,5 +1,7 @@
 """A user's file with every fault at once: each is counted by its name, and the rest goes on."""
 
+import time
+
 import pytest
 from unite_core.errors import DataError
 from unite_molecule.config import MoleculeConfig
@@ -60,6 +62,19 @@ def test_nothing_usable_left_is_a_data_error(record, tmp_path):
         prepare(str(path))
     assert "1 unknown element" in str(caught.value)
     assert caught.value.exit_code == 3
+
+
+def test_a_molecule_over_which_rdkit_hangs_is_killed_and_counted(build, tmp_path):
+    """A zigzag of 25 sulfurs, each of which could have two, four or six bonds."""
+    sulfurs = "".join(f"S {1.68 * i:.2f} {1.17 * (i % 2):.2f} 0\n" for i in range(25))
+    write_molecules([build("CCO")], tmp_path / "own.xyz")
+    whole = (tmp_path / "own.xyz").read_text()
+    (tmp_path / "own.xyz").write_text(f"{whole}25\nhangs\n{sulfurs}{whole}")
+    start = time.monotonic()
+    packed, rejected = read_files([tmp_path / "own.xyz"])
+    assert 5 < time.monotonic() - start < 15
+    assert packed.smiles == ["CCO", "CCO"]
+    assert rejected == {"no bonds, and none that RDKit can perceive in 5 s": 1}
 
 
 def test_molecule_without_bonds_is_named():

@@ -1,18 +1,9 @@
-import multiprocessing
-import os
-import signal
-import time
-from collections import Counter
-
 import numpy as np
 import pytest
-from unite_core.errors import DataError, StorageError
+from unite_core.errors import DataError
 from unite_molecule import prepare as module
 from unite_molecule.formats import write_molecules
 from unite_molecule.prepare import open_store, prepare, split_rows
-from unite_molecule.store import pack
-
-FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(autouse=True)
@@ -82,48 +73,3 @@ def test_missing_hydrogens_are_rejected(build, without, tmp_path):
     path = tmp_path / "own.sdf"
     write_molecules([build("CCO"), without(build("CCO"), -1)], path)
     assert prepare(str(path)).rejected == {"hydrogens missing, or a radical": 1}
-
-
-def test_unwritable_cache_is_named(monkeypatch, sdf, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("UNITE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(StorageError, match="UNITE_CACHE"):
-        prepare(str(sdf))
-
-
-def slow_source(path, molecule, seconds):
-    """A reader that writes down each call, then takes its time."""
-
-    def read():
-        with path.open("a") as file:
-            file.write("x")
-        time.sleep(seconds)
-        return pack([molecule], [1]), Counter()
-
-    return read
-
-
-def test_one_builds_while_others_wait(build, monkeypatch, tmp_path):
-    reader = slow_source(tmp_path / "calls", build("C=O"), 0.5)
-    monkeypatch.setitem(module.QM9_SOURCES, "qm9", reader)
-    others = [FORK.Process(target=prepare, args=("qm9",)) for _ in range(4)]
-    for process in others:
-        process.start()
-    for process in others:
-        process.join(20)
-    assert [process.exitcode for process in others] == [0] * 4
-    assert (tmp_path / "calls").read_text() == "x"
-
-
-def test_killed_builder_leaves_nothing_that_counts(build, monkeypatch, tmp_path, cache):
-    reader = slow_source(tmp_path / "calls", build("C=O"), 30)
-    monkeypatch.setitem(module.QM9_SOURCES, "qm9", reader)
-    builder = FORK.Process(target=prepare, args=("qm9",))
-    builder.start()
-    while not (tmp_path / "calls").exists():
-        time.sleep(0.01)
-    os.kill(builder.pid, signal.SIGKILL)
-    builder.join(10)
-    monkeypatch.setitem(module.QM9_SOURCES, "qm9", slow_source(tmp_path / "b", build("C=O"), 0))
-    assert len(open_store("qm9")) == 1
-    assert [path.name for path in cache.iterdir() if path.is_dir()] == ["qm9-v1"]

@@ -3,7 +3,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from unite_core.modality import Story
+from unite_core.types import Story
 from unite_molecule.report import write_report
 
 LOADING = {"src", "href", "data", "action", "srcset", "poster"}

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock
@@ -27,18 +28,28 @@ def prepared(name: str, fill: Callable[[Path], None]) -> Path:
     """
     place = cache_root() / name
     if not place.exists():
-        with FileLock(place.parent / f"{name}.lock"):
+        with hold(place):
             if not place.exists():
                 build(place, fill)
     return place
 
 
+def hold(place: Path) -> AbstractContextManager[object]:
+    """Waits until no other process is inside; of one that is killed the system lets go."""
+    try:
+        return FileLock(place.with_name(f"{place.name}.lock")).acquire()
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to the data cache {place.parent} ({error}): set UNITE_CACHE"
+        ) from error
+
+
 def build(place: Path, fill: Callable[[Path], None]) -> None:
     """Fills a directory beside `place`, then renames it: one of that name is always whole."""
-    for litter in place.parent.glob(f".{place.name}-*"):
-        shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
-    temporary = place.parent / f".{place.name}-{os.getpid()}"
+    temporary = place.with_name(f".{place.name}-{os.getpid()}")
     try:
+        for litter in place.parent.glob(f".{place.name}-*"):
+            shutil.rmtree(litter)  # a killed builder's; nobody else builds while we hold the lock
         temporary.mkdir()
         fill(temporary)
         temporary.rename(place)

@@ -1,5 +1,6 @@
 """From a recipe's name or path, and overrides, to a checked RunConfig. Imports no torch."""
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -12,6 +13,10 @@ from unite_core.errors import ConfigurationError, nearest
 from unite_core.plugins import Plugin, load_plugin, working_plugins
 
 Checked = TypeVar("Checked", bound=BaseModel)
+
+SHORTLY = reprlib.Repr()
+"""Shows values in messages: aliases make a few lines of YAML unfold to gigabytes."""
+SHORTLY.maxlevel, SHORTLY.maxstring = 2, 100
 
 
 class PlainLoader(yaml.BaseLoader):
@@ -73,6 +78,8 @@ def parse(text: str, source: str) -> Any:
         return yaml.load(text, Loader=PlainLoader)  # noqa: S506 (a subclass of BaseLoader)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{source} is not YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{source} is not a recipe's YAML: nested too deeply") from error
 
 
 def put(values: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -102,7 +109,7 @@ def describe(schema: type[BaseModel], detail: Mapping[str, Any], prefix: str) ->
         return f"unknown key {name}{nearest(keys[-1], known_keys(schema, keys[:-1]))}"
     if detail["type"] == "missing":
         return f"{name} is missing"
-    return f"{name}: {detail['msg']}, not {detail['input']!r}"
+    return f"{name}: {detail['msg']}, not {SHORTLY.repr(detail['input'])}"
 
 
 def known_keys(schema: type[BaseModel], keys: Iterable[str]) -> list[str]:

@@ -1,10 +1,22 @@
 """The image modality's configuration and sampling options. Imports no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    model_validator,
+)
 from unite_core.config import Fraction, Section
+
+
+def number(text: Any) -> Any:
+    """Recipes give text, which a literal number would not take."""
+    return int(text) if isinstance(text, str) and text.isdecimal() else text
 
 
 class ImageDecoderConfig(Section):
@@ -62,7 +74,7 @@ class ImageConfig(Section):
 
     path: str = "emoji"
     resolution: PositiveInt = 256
-    channels: Literal[1, 3] = 3
+    channels: Annotated[Literal[1, 3], BeforeValidator(number)] = 3
     patch: PositiveInt = 16
     tokens: Literal["appended", "paired"] = "appended"
     conditional: bool = True

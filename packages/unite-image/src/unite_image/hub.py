@@ -18,7 +18,8 @@ def load(name: str) -> DatasetDict:
     try:
         return load_dataset(name)
     except Exception as error:  # datasets and its clients raise many kinds, all meaning this
-        raise DataError(f"could not load {name!r} from the hub: {error}") from error
+        told = " ".join(str(error).split())
+        raise DataError(f"could not load {name!r} from the hub: {told}") from error
 
 
 def columns_of(features: Features, name: str) -> tuple[str, str | None]:

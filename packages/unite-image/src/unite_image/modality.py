@@ -11,8 +11,8 @@ from jaxtyping import Float
 from pydantic import BaseModel
 from torch import Tensor
 from unite_core.errors import ConfigurationError, nearest
-from unite_core.modality import ConditionEmbedding, Modality, Story, Unconditional
-from unite_core.types import Layout
+from unite_core.modality import ConditionEmbedding, Modality, Unconditional
+from unite_core.types import Layout, Story
 
 from unite_image.condition import ClassEmbedding
 from unite_image.config import ImageConfig, ImageSampleOptions

@@ -1,5 +1,6 @@
 """What every source of images gives: records, not decoded yet, with classes and splits."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,9 @@ class Record:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in a file, or Rejected."""
+    """What is in a file, or Rejected; a pipe or device, which might never end, is not read."""
+    if not path.is_file():
+        raise Rejected(UNREADABLE)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -54,13 +57,20 @@ class Source:
     enlarge: bool = False
 
 
+BROKEN = (
+    *(OSError, ValueError, EOFError, pa.ArrowException),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    RuntimeError,  # zipfile's word for encryption, and for a compression that it does not know
+)
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """DataError, naming the file, for whatever the readers raise on a broken one."""
     try:
         yield
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as e:
-        raise DataError(f"cannot read {path}: {e}") from e
+    except BROKEN as error:
+        raise DataError(f"cannot read {path}: {error}") from error
 
 
 def first_of(wanted: Sequence[str], names: Sequence[str]) -> str | None:

@@ -1,12 +1,11 @@
 """The report on a run of images: samples by class, and originals with their reconstructions."""
 
-from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from unite_core.modality import Story
-from unite_core.page import template, write_page
+from unite_core.page import inline_png, template, write_page
+from unite_core.types import Story
 
 from unite_image.grids import WIDTH, draw_grid, draw_pairs, draw_rows
 from unite_image.types import Image
@@ -17,12 +16,6 @@ COLUMNS = 10
 """Images in a row, or fewer where they would not fit at their own size."""
 PAIRS = 20
 """Originals in the report."""
-
-
-def embedded(path: Path, name: str) -> str:
-    """HTML of a PNG file, inline."""
-    data = b64encode(path.read_bytes()).decode()
-    return f'<img alt="{name}" src="data:image/png;base64,{data}">'
 
 
 def by_class(images: Sequence[Image], names: Sequence[str]) -> list[tuple[str, list[Image]]]:
@@ -54,5 +47,5 @@ def write_report(story: Story, directory: Path) -> list[Path]:
     if story.pairs:
         draw_pairs(story.pairs[:PAIRS], pairs)
         drawn["Originals, each with its reconstruction"] = pairs
-    pictures = {name: embedded(path, name) for name, path in drawn.items()}
+    pictures = {name: inline_png(path, name) for name, path in drawn.items()}
     return [*drawn.values(), *write_page(story, pictures, directory, template())]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
+from os.path import expanduser  # Path's own fails where there is no home directory
 from pathlib import Path
 
 from unite_core.errors import ConfigurationError, nearest
@@ -22,7 +23,7 @@ READERS = {".npz": array_source, ".parquet": table_source}
 
 def locate(path: str) -> Path:
     """The file or folder of a path; ConfigurationError for an unknown one."""
-    place = PACKAGED.get(path, Path(path).expanduser())
+    place = PACKAGED.get(path, Path(expanduser(path)))
     if place.is_dir() or (place.is_file() and place.suffix.lower() in READERS):
         return place
     if place.exists():

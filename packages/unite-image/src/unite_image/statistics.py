@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from torch import Tensor
 from unite_core.cache import cache_root
 from unite_core.errors import ConfigurationError, DataError, StorageError
 
+from unite_image.arrays import array_names, read_arrays
 from unite_image.features import BATCH, FeatureNetwork, encode
 from unite_image.image_sets import ImageSet, batches
+from unite_image.records import reading
 
 KEPT = 10_000
 """Most features that are kept of a reference, to judge precision and recall by."""
@@ -30,10 +32,10 @@ class Statistics:
     kept: np.ndarray  # [m, f] float32
 
     def __post_init__(self) -> None:
-        width = len(self.mean)
-        if self.covariance.shape != (width, width) or self.kept.shape[1:] != (width,):
+        widths = (*self.mean.shape, *self.covariance.shape, *self.kept.shape[1:])
+        if self.mean.ndim != 1 or widths != 4 * self.mean.shape:
             raise ValueError(
-                f"a mean of {width} features beside a covariance {self.covariance.shape} "
+                f"a mean {self.mean.shape} beside a covariance {self.covariance.shape} "
                 f"and features {self.kept.shape}"
             )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
@@ -90,7 +92,7 @@ def reference_statistics(network: FeatureNetwork, images: ImageSet) -> Statistic
     path = directory / f"{fingerprint(images)}-{network.name}.npz"
     try:
         return load(path)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (DataError, ValueError):
         # absent, or damaged: then measured anew
         statistics = measure(network, images)
     save(statistics, path)
@@ -99,8 +101,7 @@ def reference_statistics(network: FeatureNetwork, images: ImageSet) -> Statistic
 
 def load(path: Path) -> Statistics:
     """What `save` wrote."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return Statistics(arrays["mu"], arrays["sigma"], arrays["features"])
+    return Statistics(*read_arrays(path, ("mu", "sigma", "features")))
 
 
 def save(statistics: Statistics, path: Path) -> None:
@@ -120,20 +121,17 @@ def holds_statistics(path: Path) -> bool:
     """Whether the file is an .npz with `mu` and `sigma`. DataError where it does not open."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {"mu", "sigma"} <= set(arrays.files)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    with reading(path), ZipFile(path) as archive:
+        return {"mu", "sigma"} <= set(array_names(archive))
 
 
 def read_statistics(path: Path, network: FeatureNetwork) -> Statistics:
     """Published statistics (`mu`, `sigma`, as ADM's and FID's files have). Errors name the file."""
+    arrays = read_arrays(path, ("mu", "sigma"))
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            mean, covariance = arrays["mu"].astype(float), arrays["sigma"].astype(float)
-        statistics = Statistics(mean, covariance, np.zeros((0, len(mean)), np.float32))
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        mean, covariance = (array.astype(float, casting="same_kind") for array in arrays)
+        statistics = Statistics(mean, covariance, np.zeros((0, *mean.shape), np.float32))
+    except (TypeError, ValueError) as error:
         raise DataError(f"{path} holds no usable mu and sigma: {error}") from error
     if len(mean) != network.width:
         raise ConfigurationError(

@@ -40,12 +40,18 @@ def plain(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def declared_names(schema: pa.Schema, label: str) -> list[str] | None:
-    """The classes' names, where `datasets` noted them in the file."""
+    """The classes' names, where `datasets` noted them in the file; DataError for a damaged note."""
     if b"huggingface" not in (schema.metadata or {}):
         return None
     from datasets import Features  # slow to import, and these files alone need it
 
-    names: list[str] | None = getattr(Features.from_arrow_schema(schema).get(label), "names", None)
+    try:
+        noted = Features.from_arrow_schema(schema).get(label)
+    except Exception as error:  # datasets trusts the note's form, and raises many kinds
+        raise DataError(f"the file's note of `datasets` cannot be read: {error}") from error
+    names: list[str] | None = getattr(noted, "names", None)
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise DataError(f"the file's note of `datasets` has {names}: give names")
     return names
 
 
@@ -70,10 +76,21 @@ def read_column(file: pq.ParquetFile, name: str) -> np.ndarray:
     return plain(file.read(columns=[name]).column(name))
 
 
+def alike(file: pq.ParquetFile, value: int) -> np.ndarray:
+    """The same for every row; takes no memory, however many rows the file claims."""
+    return np.broadcast_to(np.array(value), file.metadata.num_rows)
+
+
+def read_cells(file: pq.ParquetFile, name: str) -> Iterator[Any]:
+    """A large column, cell by cell."""
+    for batch in file.iter_batches(BATCH, columns=[name]):
+        yield from batch.column(0).to_pylist()
+
+
 def read_splits(file: pq.ParquetFile, path: Path) -> np.ndarray:
     """Each row's place in SPLITS; all train where the file has no column of splits."""
     if SPLIT not in file.schema_arrow.names:
-        return np.zeros(file.metadata.num_rows, dtype=int)
+        return alike(file, 0)
     names = read_column(file, SPLIT).tolist()
     unknown = sorted({str(name) for name in names} - set(ALIASES))
     if unknown:
@@ -89,18 +106,18 @@ def table_source(path: Path) -> Source:
     with reading(path), pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         column, label = image_column(schema, path), first_of(LABELS, schema.names)
-        labels, classes = np.full(file.metadata.num_rows, -1), list[str]()
+        labels, classes = alike(file, -1), list[str]()
         if label is not None:
             labels, classes = index_labels(read_column(file, label), declared_names(schema, label))
         splits = read_splits(file, path)
+        if not len(labels) == len(splits) == file.metadata.num_rows:
+            raise DataError(f"the columns of {path} are not equally long: write it anew")
 
     def records() -> Iterator[Record]:
-        row = 0
         with reading(path), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH, columns=[column]):
-                for cell in batch.column(0).to_pylist():
-                    content = image_content(cell, path.parent)
-                    yield Record(f"{path} row {row}", content, int(labels[row]), int(splits[row]))
-                    row += 1
+            rows = zip(read_cells(file, column), labels, splits, strict=True)
+            for row, (cell, label, split) in enumerate(rows):
+                content = image_content(cell, path.parent)
+                yield Record(f"{path} row {row}", content, int(label), int(split))
 
     return Source(classes, records)

@@ -15,6 +15,9 @@ REACH = 1.13
 """Bonds reach this far, in sums of covalent radii. Of 1,500 QM9 molecules 1,499 come back right;
 with RDKit's default of 1.3, 1,408: it bonds across small rings."""
 
+SECONDS = 5.0
+"""Time for a molecule. RDKit tries all combinations of valences: for many sulfurs without end."""
+
 
 def determine(molecule: Molecule) -> Molecule | None:
     """The molecule with bonds and charges that RDKit perceives, None where it finds none.
@@ -46,7 +49,7 @@ def determine(molecule: Molecule) -> Molecule | None:
     )
 
 
-def perceive(molecules: Sequence[Molecule], seconds: float = 5.0) -> list[Molecule | None]:
+def perceive(molecules: Sequence[Molecule], seconds: float = SECONDS) -> list[Molecule | None]:
     """Each molecule with perceived bonds and charges, atoms in the same order.
 
     None where RDKit finds no bonds or takes longer than `seconds`.

@@ -13,6 +13,9 @@ ORDERS = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRI
 
 NOT_NUMBERS = "coordinates that are not numbers"
 
+MOST_ATOMS = int(np.iinfo(np.int16).max)
+"""More could not be told apart in `Molecule.bonds`."""
+
 
 def to_rdkit(molecule: Molecule) -> Chem.Mol:
     """The molecule with conformer, bonds and charges, atoms in the same order, *not* sanitised.
@@ -65,6 +68,9 @@ def arrays(mol: Chem.Mol) -> Molecule:
     """A kekulised Mol's atoms and bonds in its own order, or Rejected."""
     if mol.GetNumConformers() == 0:
         raise Rejected("no coordinates")
+    elements = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.uint8)
+    coordinates = mol.GetConformer().GetPositions()
+    check(elements, coordinates)
     bonds = []
     for bond in mol.GetBonds():
         order = bond.GetBondTypeAsDouble()
@@ -72,26 +78,28 @@ def arrays(mol: Chem.Mol) -> Molecule:
             raise Rejected("bond that is not single, double or triple")
         first, second = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
         bonds.append((first, second, int(order)))
-    molecule = Molecule(
-        elements=np.array([a.GetAtomicNum() for a in mol.GetAtoms()], dtype=np.uint8),
-        coordinates=mol.GetConformer().GetPositions().astype(np.float32),
-        charges=np.array([a.GetFormalCharge() for a in mol.GetAtoms()], dtype=np.int8),
+    return Molecule(
+        elements=elements,
+        coordinates=coordinates.astype(np.float32),
+        charges=np.array([atom.GetFormalCharge() for atom in mol.GetAtoms()], dtype=np.int8),
         bonds=np.array(bonds, dtype=np.int16).reshape(-1, 3),
     )
-    check(molecule)
-    return molecule
 
 
-def check(molecule: Molecule) -> None:
-    """Rejected for what no part of the program can work with."""
-    if len(molecule) == 0:
+def check(elements: np.ndarray, coordinates: np.ndarray) -> None:
+    """Rejected for atoms, [n] and [n, 3] angstrom, that no part of the program can work with."""
+    if len(elements) == 0:
         raise Rejected("no atom")
-    if (molecule.elements == 0).any():
+    if len(elements) > MOST_ATOMS:
+        raise Rejected(f"more than {MOST_ATOMS:,} atoms")
+    if (elements == 0).any():
         raise Rejected("unknown element")
-    if not np.isfinite(molecule.coordinates).all():
+    if not (np.abs(coordinates) <= np.finfo(np.float32).max).all():
         raise Rejected(NOT_NUMBERS)
-    if len(molecule) == 1:
+    if len(elements) == 1:
         raise Rejected("single atom")
+    if (elements == 1).all():
+        raise Rejected("no heavy atom")
 
 
 def canonical(mol: Chem.Mol, molecule: Molecule) -> Molecule:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -14,14 +16,32 @@ Result = TypeVar("Result")
 CONTEXT = multiprocessing.get_context("fork")
 
 
-def serve(task: Callable[[Item], Result], connection: Connection) -> None:
+def follow(parent: int) -> None:
+    """Ends this process soon after `parent`, even where that is killed and cannot say so."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def serve(
+    task: Callable[[Item], Result], connection: Connection, seconds: float, parent: int
+) -> None:
     """A worker's life: items in, results out."""
+    follow(parent)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     while True:
         try:
             item = connection.recv()
         except EOFError:
             return
+        # a task that hangs may stop the thread that follows, and then nobody is left to kill us
+        signal.setitimer(signal.ITIMER_REAL, 2 * seconds)
         connection.send(task(item))
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 class Worker(Generic[Item, Result]):
@@ -35,7 +55,8 @@ class Worker(Generic[Item, Result]):
     def start(self) -> None:
         """A fresh process and our end of its pipe."""
         self.connection, theirs = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=serve, args=(self.task, theirs), daemon=True)
+        life = (self.task, theirs, self.seconds, os.getpid())
+        self.process = CONTEXT.Process(target=serve, args=life, daemon=True)
         self.process.start()
         theirs.close()
 

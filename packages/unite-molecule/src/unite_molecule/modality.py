@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from unite_core.errors import ConfigurationError, DataError
-from unite_core.modality import ConditionEmbedding, Modality, Story, Unconditional
-from unite_core.types import Layout
+from unite_core.modality import ConditionEmbedding, Modality, Unconditional
+from unite_core.types import Layout, Story
 
 from unite_molecule.assignment import Beliefs, assign
 from unite_molecule.atoms import (

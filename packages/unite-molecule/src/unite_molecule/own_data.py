@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from unite_molecule.bonds import perceive
+from unite_molecule.bonds import SECONDS, perceive
 from unite_molecule.conversion import from_rdkit, sanitised, to_rdkit
 from unite_molecule.formats import stream
 from unite_molecule.store import Packed, join, pack
@@ -29,7 +29,7 @@ def with_bonds(molecules: list[Molecule]) -> list[Molecule | None]:
 def trainable(molecule: Molecule | None) -> Molecule:
     """The molecule in canonical order, or Rejected where training on it would teach nonsense."""
     if molecule is None:
-        raise Rejected("no bonds, and none that RDKit can perceive")
+        raise Rejected(f"no bonds, and none that RDKit can perceive in {SECONDS:g} s")
     mol = sanitised(to_rdkit(molecule))
     if mol is None:
         raise Rejected("bonds that RDKit cannot sanitise")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
+from os.path import expanduser  # Path's own fails where there is no home directory
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ class Report:
 
 def source_files(source: str) -> list[Path]:
     """The SDF and XYZ files of a path, or DataError."""
-    path = Path(source).expanduser()
+    path = Path(expanduser(source))
     if not path.exists():
         raise DataError(
             f"no data source {source!r}: neither a file or folder nor a known name"

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from unite_core.errors import DataError
 
+from unite_molecule.killable import follow
 from unite_molecule.store import Packed, join, pack
 from unite_molecule.template import PERIODIC, Rejected, from_template
 from unite_molecule.types import Molecule
@@ -137,7 +138,9 @@ def assign_all(records: Records) -> tuple[Packed, Counter[str]]:
     """The same for many records, on every core."""
     # a forked worker needs no guard around the user's main module
     start = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=start) as workers:
+    with ProcessPoolExecutor(
+        os.cpu_count(), mp_context=start, initializer=follow, initargs=(os.getpid(),)
+    ) as workers:
         results = list(workers.map(assign, records.chunks()))
     reasons: Counter[str] = Counter()
     for _, found in results:

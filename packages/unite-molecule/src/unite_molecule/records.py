@@ -10,9 +10,13 @@ from unite_molecule.conversion import NOT_NUMBERS, check, from_rdkit
 from unite_molecule.template import PERIODIC, Rejected
 from unite_molecule.types import Molecule
 
-NUMBERS = {PERIODIC.GetElementSymbol(number): number for number in range(1, 119)}
+HEAVIEST = 118
+NUMBERS = {PERIODIC.GetElementSymbol(number): number for number in range(1, HEAVIEST + 1)}
 GARBAGE = "unreadable record"
 MISCOUNTED = "atom count that does not fit the atoms"
+
+LONGEST_NUMBER = 18
+"""Digits of a count that is read as a number."""
 
 LONGEST_RECORD = 100_000
 """Lines of an SDF record; more are taken for a file that is no SDF."""
@@ -100,21 +104,28 @@ def read_frame(lines: Lines, count: int) -> Molecule:
         coordinates.append(atom[1])
     if len(symbols) != count:
         raise Rejected(MISCOUNTED)
-    molecule = Molecule(
-        elements=np.array([element_number(symbol) for symbol in symbols], dtype=np.uint8),
-        coordinates=np.array(coordinates, dtype=np.float32).reshape(-1, 3),
+    elements = np.array([element_number(symbol) for symbol in symbols], dtype=np.uint8)
+    positions = np.array(coordinates).reshape(-1, 3)
+    check(elements, positions)
+    return Molecule(
+        elements=elements,
+        coordinates=positions.astype(np.float32),
         charges=np.zeros(count, dtype=np.int8),
         bonds=np.zeros((0, 3), dtype=np.int16),
     )
-    check(molecule)
-    return molecule
+
+
+def whole_number(word: str) -> int | None:
+    """A number of digits alone; None for anything else, as for one that nothing can have."""
+    return int(word) if word.isdecimal() and len(word) <= LONGEST_NUMBER else None
 
 
 def element_number(word: str) -> int:
     """Atomic number of a symbol or number, 0 where there is no such element."""
-    if word.isdecimal():
-        return int(word) if 1 <= int(word) <= 118 else 0
-    return NUMBERS.get(word.capitalize(), 0)
+    number = whole_number(word)
+    if number is None:
+        return NUMBERS.get(word.capitalize(), 0)
+    return number if number <= HEAVIEST else 0
 
 
 def read_xyz(lines: Iterable[str], rejected: Counter[str]) -> Iterator[Molecule]:
@@ -122,12 +133,13 @@ def read_xyz(lines: Iterable[str], rejected: Counter[str]) -> Iterator[Molecule]
     ahead, lost = Lines(lines), False
     while ahead.next is not None:
         header = ahead.take().strip()
-        if not header.isdecimal():
+        count = whole_number(header)
+        if count is None:
             rejected[GARBAGE] += bool(header) and not lost
             lost = lost or bool(header)
             continue
         lost = False
         try:
-            yield read_frame(ahead, int(header))
+            yield read_frame(ahead, count)
         except Rejected as reason:
             rejected[str(reason)] += 1

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rdkit import Chem
-from unite_core.modality import Story
 from unite_core.page import embedded, template, write_page
+from unite_core.types import Story
 
 from unite_molecule.conversion import to_rdkit
 from unite_molecule.drawing import grid_svg
