@@ -35,7 +35,12 @@ def plot_curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
 
 def curves_svg(log: Sequence[Mapping[str, float]]) -> str:
     """SVG text of the same."""
+    return as_svg(figure(log))
+
+
+def as_svg(drawing: Figure) -> str:
+    """SVG text whose letters stay text and that names no address."""
     text = StringIO()
     with rc_context({"svg.fonttype": "none"}):
-        figure(log).savefig(text, format="svg", metadata=dict.fromkeys(METADATA))
+        drawing.savefig(text, format="svg", metadata=dict.fromkeys(METADATA))
     return text.getvalue()
