@@ -1,7 +1,7 @@
 import pytest
 from unite_core.errors import StorageError
-from unite_core.modality import Story
 from unite_core.page import columns, data_last, embedded, figure_text, template, write_page
+from unite_core.types import Story
 
 
 @pytest.fixture

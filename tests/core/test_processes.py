@@ -98,4 +98,4 @@ def test_two_processes_make_what_one_makes(model_directory: Path) -> None:
         for a, b in zip(samples, others, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
         assert other_figures == pytest.approx(figures, abs=1e-4)
-    assert Path("two.png").read_text() == Path("one.png").read_text()
+    assert Path("two.png").read_bytes() == Path("one.png").read_bytes()

@@ -9,11 +9,11 @@ def registers() -> Sequence:
     return Sequence(torch.randn(2, 3, 4), mask, torch.arange(3.0))
 
 
-def test_appended_tokens_follow_at_the_next_positions() -> None:
+def test_appended_tokens_follow_at_positions_of_their_own() -> None:
     own = registers()
     tokens = AppendedTokens(torch.randn(2, 2, 4), torch.ones(2, 2, dtype=torch.bool), context=None)
-    joined = tokens.join(own)
-    assert joined.positions.tolist() == [0, 1, 2, 3, 4]
+    joined = tokens.join(own, free=5)
+    assert joined.positions.tolist() == [0, 1, 2, 5, 6]
     assert torch.equal(joined.x[:, :3], own.x)
     assert torch.equal(joined.x[:, 3:], tokens.x)
     assert joined.mask.tolist() == [[True] * 5, [True, True, False, True, True]]
@@ -22,7 +22,7 @@ def test_appended_tokens_follow_at_the_next_positions() -> None:
 def test_paired_tokens_are_added_one_to_one() -> None:
     own = registers()
     tokens = PairedTokens(torch.randn(2, 3, 4), own.mask, context=None)
-    joined = tokens.join(own)
+    joined = tokens.join(own, free=3)
     torch.testing.assert_close(joined.x, own.x + tokens.x)
     assert torch.equal(joined.positions, own.positions)
     assert torch.equal(joined.mask, own.mask)

@@ -86,7 +86,7 @@ class GenerativeEncoder(nn.Module):
         positions = torch.arange(n, device=z.device, dtype=torch.float32)
         sequence = Sequence(registers, mask, positions)
         if tokens is not None:
-            sequence = tokens.join(sequence)
+            sequence = tokens.join(sequence, free=self.register_code.shape[0])
         c = self.time(t) + condition
         x = self.run_blocks(sequence, c, condition)
         z_hat: Tensor = self.output(x[:, -sequence.x.shape[1] :][:, :n], c) * mask[..., None]

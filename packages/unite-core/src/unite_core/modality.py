@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +10,11 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from unite_core.types import Batch, Layout, Tokens
+from unite_core.errors import ConfigurationError
+from unite_core.types import Batch, Layout, Story, Tokens
+
+PICTURED = 20
+"""Samples in a report's picture, and half as many originals with their reconstructions."""
 
 
 class Tokenizer(nn.Module, ABC):
@@ -74,26 +77,11 @@ class Dataset(ABC):
         """
 
 
-@dataclass(frozen=True)
-class Story:
-    """What a run came to: all that its report shows."""
-
-    title: str
-    command: str
-    scores: dict[str, dict[str, Any]]  # row -> metric -> value
-    reconstruction: dict[str, dict[str, Any]]
-    samples: list[Any]
-    pairs: list[tuple[Any, Any]]  # originals with their reconstructions
-    log: list[dict[str, Any]]
-    versions: dict[str, str]
-    statistics: Mapping[str, Any]  # the run's own, as its modality measured them
-
-
 class Modality(ABC):
     """One kind of data. Built from its config and the statistics of its training data.
 
     `statistics` is plain JSON (size histogram, element list, class names, ...): it is saved with
-    the weights, so that sampling needs no data.
+    the weights, so that sampling needs no data. What is not abstract has a default that will do.
     """
 
     name: ClassVar[str]
@@ -119,8 +107,9 @@ class Modality(ABC):
     @abstractmethod
     def decoder(self, latent_dim: int) -> Decoder: ...
 
-    @abstractmethod
-    def condition_embedding(self, width: int) -> ConditionEmbedding: ...
+    def condition_embedding(self, width: int) -> ConditionEmbedding:
+        """By default there is no condition."""
+        return Unconditional(width)
 
     @abstractmethod
     def dataset(self, split: str) -> Dataset:
@@ -151,18 +140,25 @@ class Modality(ABC):
         """The batch in the user's form, to compare reconstructions with."""
 
     @classmethod
-    @abstractmethod
     def prepare(cls, source: str) -> str:
-        """Makes a source of data ready for training, and says what was kept and what rejected."""
+        """Makes a source of data ready for training, and says what was kept and what rejected.
+
+        ConfigurationError where, as by default, the modality's data need no preparation.
+        """
+        raise ConfigurationError(
+            f"data of modality {cls.name!r} need no preparation: train on {source!r} as it is"
+        )
 
     @classmethod
     @abstractmethod
     def read(cls, path: Path) -> tuple[list[Any], Mapping[str, int]]:
         """Samples of a file, and how many records were rejected for which reason."""
 
-    @abstractmethod
     def accept(self, samples: Sequence[Any]) -> tuple[list[Any], Mapping[str, int]]:
-        """The samples that this model can take, and how many it cannot take for which reason."""
+        """The samples that this model can take, by default all, and how many it cannot take for
+        which reason.
+        """
+        return list(samples), {}
 
     @abstractmethod
     def collate(self, samples: Sequence[Any]) -> Batch:
@@ -192,11 +188,12 @@ class Modality(ABC):
         """
 
     @classmethod
-    @abstractmethod
     def score_reconstruction(
         cls, config: BaseModel, originals: Sequence[Any], reconstructions: Sequence[Any]
     ) -> dict[str, Any]:
-        """How near reconstructions come, metric -> value."""
+        """How near reconstructions come, metric -> value; by default by their `errors`."""
+        errors = cls.errors(originals, reconstructions)
+        return {"mean_error": float(np.mean(errors)), "largest_error": max(errors)}
 
     @classmethod
     @abstractmethod
@@ -209,6 +206,18 @@ class Modality(ABC):
         """A PNG picture of samples in rows of `columns`, or of the modality's own choice."""
 
     @classmethod
-    @abstractmethod
     def report(cls, story: Story, directory: Path) -> list[Path]:
-        """Writes samples and a self-contained report.html on a run; gives the files written."""
+        """Writes samples and a self-contained report.html on a run; gives the files written.
+
+        By default pictures by `preview`, of samples and of originals beside their reconstructions.
+        """
+        # here: matplotlib takes a second to import, and only reports draw
+        from unite_core.page import inline_png, template, write_page
+
+        samples, pairs = directory / "samples.png", directory / "reconstructions.png"
+        cls.preview(story.samples[:PICTURED], samples)
+        shown = [sample for pair in story.pairs[: PICTURED // 2] for sample in pair]
+        cls.preview(shown, pairs, columns=2)
+        drawn = {"Samples": samples, "Originals, each with its reconstruction": pairs}
+        pictures = {name: inline_png(path, name) for name, path in drawn.items()}
+        return [*drawn.values(), *write_page(story, pictures, directory, template())]

@@ -1,5 +1,6 @@
 """A run on one page that needs no network: figures, pictures, curves and how they were made."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Te
 
 from unite_core.curves import curves_svg, plot_curves
 from unite_core.errors import StorageError
-from unite_core.modality import Story
+from unite_core.types import Story
 
 BASE = "page.html.jinja"
 """The template of a page; one that extends it fills the blocks `style`, `more` and `script`."""
@@ -27,6 +28,12 @@ def figure_text(value: Any) -> str:
 def embedded(svg: str) -> str:
     """SVG fit for the inside of a page: without the XML header."""
     return svg[svg.index("<svg") :]
+
+
+def inline_png(path: Path, name: str) -> str:
+    """HTML of a PNG file's picture, which needs the file no more."""
+    data = b64encode(path.read_bytes()).decode()
+    return f'<img alt="{name}" src="data:image/png;base64,{data}">'
 
 
 def columns(table: Table) -> list[str]:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from unite_core.config import Section
 from unite_core.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
@@ -22,11 +25,13 @@ INTERFACE_VERSION = 1
 class Plugin:
     """What a package registers under `[project.entry-points."unite.modalities"]`.
 
-    `implementation` is "module:Class" and is imported only when the modality is used, so that
-    configurations are checked before torch is loaded. `suffixes` are the endings of files that the
-    modality reads, `writes` of those it writes, `archives` of those that keep samples whole, to be
-    scored later. `packages` are the distributions whose versions its
-    scores depend on. `recipes` holds YAML files, `weights` directories made by `save_pretrained`.
+    `interface_version` is the number of the interface that the plug-in was written for: a literal,
+    since INTERFACE_VERSION would always fit. `implementation` is "module:Class" and is imported
+    only when the modality is used, so that configurations are checked before torch is loaded.
+    `suffixes` are the endings of files that the modality reads, `writes` of those it writes,
+    `archives` of those that keep samples whole, to be scored later. `recipes` holds YAML files,
+    `weights` directories made by `save_pretrained`. `packages` are the distributions whose versions
+    its scores depend on. `sample_options` is the schema of what `unite sample` takes for it.
     `converters` name formats of other programs' weights, each with the "module:function" that takes
     the paths of such weights and of the model directory to make of them.
     """
@@ -34,53 +39,93 @@ class Plugin:
     name: str
     interface_version: int
     config: type[BaseModel]
-    sample_options: type[BaseModel]
     implementation: str
     suffixes: tuple[str, ...]
     writes: tuple[str, ...]
     archives: tuple[str, ...]
-    packages: tuple[str, ...]
     recipes: Path
     weights: Path
+    packages: tuple[str, ...] = ()
+    sample_options: type[BaseModel] = Section
     converters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def load(self) -> "type[Modality]":
-        """The modality's class."""
+        """The modality's class; ConfigurationError where it cannot be imported."""
         modality: type[Modality] = imported(self.implementation)
         return modality
 
     def converter(self, name: str) -> Callable[[Path, Path], None]:
-        """The function of a format in `converters`."""
+        """The function of a format in `converters`; ConfigurationError as `load`'s."""
         function: Callable[[Path, Path], None] = imported(self.converters[name])
         return function
 
 
 def imported(target: str) -> Any:
-    """What "module:name" stands for."""
+    """What "module:name" stands for; ConfigurationError with the failing line of its package."""
     module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+        place = failing_line(error, module)
+        raise ConfigurationError(f"{target} does not load: {error!r}{place}") from error
+
+
+def failing_line(error: BaseException, module: str) -> str:
+    """ " at FILE:LINE", the innermost one in the module's package; empty where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" at {error.filename}:{error.lineno}"
+    spec = find_spec(module.partition(".")[0])
+    if spec is None or spec.origin is None:
+        return ""
+    own = spec.submodule_search_locations or [spec.origin]
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if any(Path(frame.filename).is_relative_to(path) for path in own)
+    ]
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def names() -> list[str]:
     """Every announced modality, importable or not."""
-    return sorted(entry.name for entry in entry_points(group=GROUP))
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def announced(name: str) -> EntryPoint:
+    """The entry point of that name; ConfigurationError where there is none, or several packages
+    have one.
+    """
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if not found:
+        raise ConfigurationError(f"no modality named {name!r}{nearest(name, names())}")
+    if len(found) > 1:
+        packages = " and ".join(sorted(f"{package_of(entry)} ({entry.value})" for entry in found))
+        raise ConfigurationError(
+            f"modality {name!r} is announced by {packages}: uninstall all of them but one"
+        )
+    return found[0]
+
+
+def package_of(entry: EntryPoint) -> str:
+    """Name and version of the distribution that announces it."""
+    return "?" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
 def load_plugin(name: str) -> Plugin:
     """The plug-in of that name; ConfigurationError where there is none or it does not fit."""
-    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
-    if not found:
-        raise ConfigurationError(f"no modality named {name!r}{nearest(name, names())}")
-    try:
-        plugin = found[0].load()
-    except Exception as error:  # whatever a stranger's module raises
-        raise ConfigurationError(f"modality {name!r} does not load: {error!r}") from error
+    entry = announced(name)
+    plugin = imported(entry.value)
+    said = f"modality {name!r} of {package_of(entry)}"
     if not isinstance(plugin, Plugin):
-        raise ConfigurationError(f"entry point {name!r} gives {plugin!r}, not a unite_core Plugin")
+        raise ConfigurationError(f"{said}: {entry.value} is {plugin!r}, not a unite_core Plugin")
     if plugin.interface_version != INTERFACE_VERSION:
         raise ConfigurationError(
-            f"modality {name!r} is written for plug-in interface {plugin.interface_version}, "
+            f"{said} is written for plug-in interface {plugin.interface_version}, "
             f"this unite-core speaks {INTERFACE_VERSION}: install matching versions"
+        )
+    if plugin.name != name:
+        raise ConfigurationError(
+            f"{said} calls itself {plugin.name!r}: entry point and Plugin(name=...) must agree"
         )
     return plugin
 

@@ -17,7 +17,7 @@ from unite_core.evaluation import (
     write_metrics,
 )
 from unite_core.locations import COMMAND, LOG, plugin_of
-from unite_core.modality import Story
+from unite_core.types import Story
 
 METRICS = "metrics.json"
 

@@ -1,5 +1,6 @@
 """The values that pass between the parts: what each field holds, its shape and its unit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,8 +43,11 @@ class Tokens:
     mask: Bool[Tensor, "b m"]
     context: Any
 
-    def join(self, registers: Sequence) -> Sequence:
-        """Registers with this content: subclasses say how the two meet."""
+    def join(self, registers: Sequence, free: int) -> Sequence:
+        """Registers with this content: subclasses say how the two meet.
+
+        Positions from `free` on belong to no register, however many there are in a batch.
+        """
         raise NotImplementedError
 
 
@@ -51,9 +55,8 @@ class Tokens:
 class AppendedTokens(Tokens):
     """Tokens that follow the registers as further positions of the sequence (arXiv 2603.22283)."""
 
-    def join(self, registers: Sequence) -> Sequence:
-        start = registers.positions.shape[0]
-        own = torch.arange(start, start + self.x.shape[1], device=self.x.device)
+    def join(self, registers: Sequence, free: int) -> Sequence:
+        own = torch.arange(free, free + self.x.shape[1], device=self.x.device)
         return Sequence(
             x=torch.cat([registers.x, self.x.to(registers.x.dtype)], dim=1),
             mask=torch.cat([registers.mask, self.mask], dim=1),
@@ -65,7 +68,7 @@ class AppendedTokens(Tokens):
 class PairedTokens(Tokens):
     """Tokens added one to one to the registers: content i belongs to latent i (m = n)."""
 
-    def join(self, registers: Sequence) -> Sequence:
+    def join(self, registers: Sequence, free: int) -> Sequence:
         return Sequence(registers.x + self.x, registers.mask & self.mask, registers.positions)
 
 
@@ -120,3 +123,18 @@ class Losses:
 
     total: Float[Tensor, ""]
     terms: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a run came to: all that its report shows."""
+
+    title: str
+    command: str
+    scores: dict[str, dict[str, Any]]  # row -> metric -> value
+    reconstruction: dict[str, dict[str, Any]]
+    samples: list[Any]
+    pairs: list[tuple[Any, Any]]  # originals with their reconstructions
+    log: list[dict[str, Any]]
+    versions: dict[str, str]
+    statistics: Mapping[str, Any]  # the run's own, as its modality measured them
