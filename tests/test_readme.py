@@ -1,37 +1,21 @@
 """The README's tables are true of the code."""
 
-import ast
-import re
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-LINES = re.findall(r"\[`([\w.]+)`\]\(([\w/.-]+\.py)#L(\d+)\)", README)
-SOURCES = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("benchmarks/*.py")]
+import readme_tables
+from readme_tables import EQUATION, FOLDERS, README, renewed
 
 
-def line_of(path: Path, name: str) -> int:
-    """Where a function, class or Class.method is defined."""
-    body = ast.parse(path.read_text()).body
-    for part in name.split("."):
-        (node,) = (
-            n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == part
-        )
-        body = node.body
-    return node.lineno
+def test_the_map_and_the_equations_are_up_to_date() -> None:
+    """Where it fails: python tests/readme_tables.py."""
+    assert README.read_text() == renewed(README.read_text())
 
 
-@pytest.mark.parametrize(("name", "path", "line"), LINES)
-def test_equations_are_where_they_are_said_to_be(name: str, path: str, line: str) -> None:
-    assert line_of(ROOT / path, name) == int(line)
+def test_every_part_is_mapped_and_equations_are_linked() -> None:
+    text = README.read_text()
+    assert all(f"\n### {heading}\n\n| file |" in text for heading in FOLDERS)
+    assert len(EQUATION.findall(text)) > 10
 
 
-def test_some_equations_are_linked() -> None:
-    assert len(LINES) > 10
-
-
-def test_the_map_names_every_file() -> None:
-    mapped = set(re.findall(r"\]\(((?:packages|benchmarks)/[\w/.-]+\.py)\)", README))
-    assert mapped == {path.relative_to(ROOT).as_posix() for path in SOURCES}
+def test_every_file_says_what_it_is_for() -> None:
+    for folder in FOLDERS.values():
+        for path in (readme_tables.ROOT / folder).rglob("*.py"):
+            assert readme_tables.purpose(path).endswith((".", "?")), path
