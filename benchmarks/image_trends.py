@@ -20,7 +20,7 @@ VARIANTS = {
     "14 draws": ["objective.draws=14"],
     "separate weights": ["objective.draws=3", "encoder.denoiser=separate"],
     "no stop-gradient": ["objective.draws=3", "objective.stop_gradient=false"],
-    "paired tokens": ["objective.draws=3", "data.tokens=paired"],
+    "appended tokens": ["objective.draws=3", "data.tokens=appended"],
 }
 FID = "fid (lite0)"
 FIGURES = (FID, "psnr", "steps")
