@@ -39,7 +39,7 @@ trained in a single stage on {data}. The weights are the exponential moving aver
 
 ## Figures
 
-{count:,} samples in {sampling}, and as many test molecules reconstructed;
+{count:,} samples in {sampling}, and as many of the test split reconstructed;
 the column `data` is the test split judged alike. All figures are in metrics.json, and what they
 mean is in `unite_{modality}/metrics.py`.
 
