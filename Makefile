@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-BENCHMARKS := image_data_speed data_speed training_speed sampling_speed memory samplers decisions ablations
+BENCHMARKS := image_data_speed data_speed training_speed sampling_speed image_speed memory checkpoint_cost \
+	samplers decisions neighbours ablations image_trends kill_sweep
 
 .PHONY: demo demo-image test lint bench
 
@@ -28,9 +29,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Every measurement but the curve of quality over hours, which is `benchmarks/quality_curve.py`.
+# Every measurement but the curve of quality over hours (`benchmarks/quality_curve.py`); takes hours.
 bench: $(INSTALLED)
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/fuzz.py --publish
 
 $(INSTALLED): requirements.txt constraints.txt $(wildcard packages/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

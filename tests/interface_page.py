@@ -16,7 +16,7 @@ CHOSEN = {
     "cache": ("cache_root", "prepared"),
     "page": ("template", "write_page", "inline_png", "embedded"),
     "model": ("UniteModel", "build_model", "load_model"),
-    "testing/contract": ("ModalityContract",),
+    "testing/contract": ("ModalityContract",),  # to be imported from unite_core.testing
     "testing/setting": ("Setting",),
 }
 """Public names of others."""
@@ -35,8 +35,8 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 def is_member(name: str) -> bool:
-    """Whether a class shows it."""
-    return name == "__init__" or not name.startswith("_")
+    """Whether a class shows it: what users call, by name or by an operator."""
+    return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
 
 
 def constants(body: list[ast.stmt]) -> Iterator[str]:
@@ -47,22 +47,21 @@ def constants(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def call(node: ast.FunctionDef, method: bool) -> str:
-    """A function with its arguments, as one writes a call of it."""
-    fixed = any(ast.unparse(decorator) == "staticmethod" for decorator in node.decorator_list)
-    if method and not fixed:
-        node = ast.parse(ast.unparse(node)).body[0]  # type: ignore[assignment]
+    """A function's name, arguments and result; a property's name and type."""
+    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+    result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    if method and "staticmethod" not in decorators:
         node.args.args = node.args.args[1:]
-    for argument in ast.walk(node.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    return f"{node.name}({ast.unparse(node.args)})"
+    if "property" in decorators:
+        return f"{node.name}: {result.removeprefix(' -> ')}"
+    return f"{node.name}({ast.unparse(node.args)}){result}"
 
 
 def members(node: ast.ClassDef) -> Iterator[str]:
-    """A class's own public fields and methods."""
+    """A class's own public fields, with their defaults, and methods."""
     for part in node.body:
         if isinstance(part, ast.AnnAssign) and is_member(ast.unparse(part.target)):
-            yield ast.unparse(part.target)
+            yield ast.unparse(part)
         elif isinstance(part, ast.FunctionDef) and is_member(part.name):
             yield call(part, method=True)
 
@@ -78,9 +77,8 @@ def entry(node: Definition) -> str:
     if isinstance(node, ast.FunctionDef):
         return f"- `{call(node, method=False)}`: {sentence(node)}"
     bases = ", ".join(ast.unparse(base) for base in node.bases)
-    own = ", ".join(f"`{member}`" for member in members(node))
     name = f"{node.name}({bases})" if bases else node.name
-    return f"- `{name}`: {sentence(node)}" + (f" Has {own}." if own else "")
+    return "\n".join([f"- `{name}`: {sentence(node)}", *(f"  - `{own}`" for own in members(node))])
 
 
 def section(module: str) -> str:
