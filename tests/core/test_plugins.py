@@ -1,5 +1,6 @@
 """Discovery of modalities: a broken one breaks nobody else."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,6 +13,7 @@ from unite_core.errors import ConfigurationError
 from unite_core.locations import shipped_models
 from unite_core.plugins import (
     Plugin,
+    imported,
     load_plugin,
     only_plugin,
     plugin_converting,
@@ -75,7 +77,11 @@ def test_a_modality_is_found_by_its_entry_point() -> None:
         (
             CHANGED.format("interface_version=99"),
             "modality 'broken' of broken-modality 1.0 is written for plug-in interface 99, "
-            "this unite-core speaks 1: install matching versions",
+            "this unite-core speaks 1: update unite-core",
+        ),
+        (
+            CHANGED.format("interface_version=0"),
+            "written for plug-in interface 0, this unite-core speaks 1: update broken-modality",
         ),
         (CHANGED.format("name='othre'"), "calls itself 'othre'"),
     ],
@@ -98,6 +104,32 @@ def test_a_broken_plugin_is_named_and_breaks_no_other(
     assert "  toy  works" in lines
     (line,) = (line for line in lines if line.startswith("  broken  broken: "))
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("interface_version", "1", "Input should be a valid integer"),
+        ("recipes", "recipes", "Input should be an instance of Path"),
+        ("weights", None, "Input should be an instance of Path"),
+        ("converters", None, "Input should be a valid dictionary"),
+        ("suffixes", ".json", "Input should be a valid tuple"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_field_of_another_type_is_named_and_breaks_no_other(
+    install: Install,
+    capsys: pytest.CaptureFixture[str],
+    field: str,
+    value: str | None,
+    reason: str,
+) -> None:
+    install("broken", CHANGED.format(f"name='broken', {field}={value!r}"))
+    show_list()
+    lines = capsys.readouterr().out.splitlines()
+    assert "  toy  works" in lines
+    (line,) = (line for line in lines if line.startswith("  broken  broken: "))
+    assert f"broken-modality 1.0 does not fit: Plugin({field}={value!r}), {reason}" in line
 
 
 def test_the_failing_line_is_the_packages_own(install: Install, tmp_path: Path) -> None:
@@ -133,6 +165,17 @@ def test_a_class_that_does_not_load_is_named_with_its_line(
     plugin = load_plugin("other")
     with pytest.raises(ConfigurationError, match=rf"at {tmp_path / 'other_modality.py'}:2$"):
         plugin.load()
+
+
+@pytest.mark.parametrize("target", ["toy_plugin:plugin.name", " toy_plugin : plugin.name [extra]"])
+def test_an_entry_point_may_name_what_an_object_holds(target: str) -> None:
+    assert imported(target) == "toy"
+
+
+@pytest.mark.parametrize("target", ["", ".toy_plugin:plugin", "toy_plugin", "toy-plugin:plugin"])
+def test_what_names_nothing_is_an_error(target: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(target)} does not load"):
+        imported(target)
 
 
 def test_the_nearest_modality_is_named() -> None:
@@ -172,5 +215,10 @@ def test_a_file_goes_to_the_modality_that_reads_its_ending(install: Install) -> 
     with pytest.raises(ConfigurationError, match=r"unknown ending '.jsn'; did you mean '.json'"):
         plugin_for(Path("points.jsn"))
     install("other", WORKS)
-    with pytest.raises(ConfigurationError, match=r"more than one modality reads .json"):
+    with pytest.raises(
+        ConfigurationError, match=r"reads .json files: .*toy; name it with --modality"
+    ):
         plugin_for(Path("points.json"))
+    assert plugin_for(Path("points.json"), "other").name == "other"
+    with pytest.raises(ConfigurationError, match=r"unknown ending '.jsn'; did you mean '.json'"):
+        plugin_for(Path("points.jsn"), "other")

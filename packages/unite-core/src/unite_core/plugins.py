@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from unite_core.config import Section
 from unite_core.errors import ConfigurationError, nearest
@@ -61,10 +62,13 @@ class Plugin:
 
 
 def imported(target: str) -> Any:
-    """What "module:name" stands for; ConfigurationError with the failing line of its package."""
-    module, _, name = target.partition(":")
+    """What "module:name" stands for, or "module:name.name" as entry points may say it.
+
+    ConfigurationError with the failing line of its package.
+    """
+    module, _, path = (part.strip() for part in target.partition("[")[0].partition(":"))
     try:
-        return getattr(import_module(module), name)
+        return reduce(getattr, path.split("."), import_module(module))
     except (Exception, SystemExit) as error:  # whatever a stranger's module raises
         place = failing_line(error, module)
         raise ConfigurationError(f"{target} does not load: {error!r}{place}") from error
@@ -74,7 +78,8 @@ def failing_line(error: BaseException, module: str) -> str:
     """ " at FILE:LINE", the innermost one in the module's package; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" at {error.filename}:{error.lineno}"
-    spec = find_spec(module.partition(".")[0])
+    package = module.partition(".")[0]
+    spec = find_spec(package) if package else None
     if spec is None or spec.origin is None:
         return ""
     own = spec.submodule_search_locations or [spec.origin]
@@ -118,16 +123,33 @@ def load_plugin(name: str) -> Plugin:
     said = f"modality {name!r} of {package_of(entry)}"
     if not isinstance(plugin, Plugin):
         raise ConfigurationError(f"{said}: {entry.value} is {plugin!r}, not a unite_core Plugin")
-    if plugin.interface_version != INTERFACE_VERSION:
+    wrong = misfits(plugin)
+    if "interface_version" not in wrong and plugin.interface_version != INTERFACE_VERSION:
+        newer = plugin.interface_version > INTERFACE_VERSION
         raise ConfigurationError(
             f"{said} is written for plug-in interface {plugin.interface_version}, "
-            f"this unite-core speaks {INTERFACE_VERSION}: install matching versions"
+            f"this unite-core speaks {INTERFACE_VERSION}: "
+            f"update {'unite-core' if newer else package_of(entry).partition(' ')[0]}"
         )
+    if wrong:
+        raise ConfigurationError(f"{said} does not fit: {'; '.join(wrong.values())}")
     if plugin.name != name:
         raise ConfigurationError(
             f"{said} calls itself {plugin.name!r}: entry point and Plugin(name=...) must agree"
         )
     return plugin
+
+
+def misfits(plugin: Plugin) -> dict[str, str]:
+    """The fields whose values are of other types than they should be, each with its fault."""
+    found: dict[str, str] = {}
+    for name, kind in get_type_hints(Plugin).items():
+        value = getattr(plugin, name)
+        try:
+            TypeAdapter(kind).validate_python(value, strict=True)
+        except ValidationError as error:
+            found[name] = f"Plugin({name}={value!r}), {error.errors()[0]['msg']}"
+    return found
 
 
 def working_plugins() -> Iterator[tuple[str, Plugin | ConfigurationError]]:
@@ -148,16 +170,23 @@ def only_plugin() -> Plugin:
     return plugins[0]
 
 
-def plugin_for(path: Path) -> Plugin:
-    """The modality that reads files with this ending; ConfigurationError where it is not one."""
-    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+def plugin_for(path: Path, modality: str | None = None) -> Plugin:
+    """The modality that reads files with this ending, of those that work or the one named.
+
+    ConfigurationError where it is not one.
+    """
+    if modality is None:
+        plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    else:
+        plugins = [load_plugin(modality)]
     readers = [plugin for plugin in plugins if path.suffix.lower() in plugin.suffixes]
     if len(readers) == 1:
         return readers[0]
     if readers:
         readers_named = ", ".join(plugin.name for plugin in readers)
         raise ConfigurationError(
-            f"more than one modality reads {path.suffix} files: {readers_named}"
+            f"more than one modality reads {path.suffix} files: {readers_named}; "
+            "name it with --modality"
         )
     known = [suffix for plugin in plugins for suffix in plugin.suffixes]
     raise ConfigurationError(

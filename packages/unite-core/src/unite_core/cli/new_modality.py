@@ -1,9 +1,10 @@
 """unite new-modality: a package to begin with."""
 
-import keyword
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -34,15 +35,18 @@ def new_modality(
     directory = Path(name) if output is None else output
     if directory.exists():
         raise ConfigurationError(f"{directory} is there already: choose another --output")
-    made = [write(directory / path.format(name=name), text) for path, text in texts(name).items()]
+    files = {path.format(name=name): text for path, text in texts(name).items()}
+    write(directory, files)
+    made = [directory / path for path in files]
     show_made(made, f"pip install -e {directory} && unite train {name}-tiny")
 
 
 def check_name(name: str) -> None:
     """ConfigurationError for what cannot name a modality, or does so already."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         raise ConfigurationError(
-            f"{name!r} cannot name a modality: use lower-case letters, digits and _, as pen_strokes"
+            f"{name!r} cannot name a modality: use lower-case letters and digits, begin with a "
+            "letter, and part words by one _, as pen_strokes"
         )
     if name in names() or find_spec(f"unite_{name}") is not None:
         raise ConfigurationError(f"there is a modality or package unite_{name}: choose another")
@@ -67,11 +71,16 @@ def texts(name: str) -> dict[str, str]:
     }
 
 
-def write(path: Path, text: str) -> Path:
-    """Makes the file, and gives it; StorageError."""
+def write(directory: Path, files: Mapping[str, str]) -> None:
+    """Makes the directory with all of its files, or nothing and StorageError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=directory.parent) as aside:
+            package = Path(aside) / directory.name
+            for name, text in files.items():
+                path = package / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            package.rename(directory)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
-    return path
+        raise StorageError(f"cannot write {directory}: {error.strerror}") from error

@@ -134,6 +134,14 @@ class FileChecks(Setting):
         assert {"samples", "data"} <= rows.keys(), (
             f'`score` gives rows {sorted(rows)}: "samples" and "data" are needed'
         )
-        near = modality.score_reconstruction(modality.config, originals, originals)
+        made = model.reconstruct(batch)
+        near = modality.score_reconstruction(modality.config, originals, made)
         assert near, "`score_reconstruction` gives no metric"
-        json.dumps([rows, near])
+        for method, figures in (("score", rows), ("score_reconstruction", near)):
+            try:
+                json.dumps(figures, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                pytest.fail(
+                    f"`{method}` gives figures that are not JSON, {error}: make them finite "
+                    "numbers of Python, float(...), and None where there is nothing to measure"
+                )

@@ -67,6 +67,21 @@ class NetworkChecks(Setting):
                 "at the mask in the decoder and in `finish`"
             )
 
+    @torch.no_grad()
+    def test_padding_has_no_part_in_the_loss(self, model: UniteModel, batch: Batch) -> None:
+        latents, layout, context = model.encode_same(batch, 0)
+        torch.manual_seed(0)
+        rubbish = torch.where(layout.mask[..., None], latents.z, torch.randn_like(latents.z))
+        predictions = [model.decoder(z, layout.mask) for z in (latents.z, rubbish)]
+        first, other = (
+            float(model.modality.reconstruction_loss(prediction, batch, context)[0])
+            for prediction in predictions
+        )
+        assert abs(other - first) <= self.rounding * abs(first), (
+            f"the reconstruction loss goes from {first:.4g} to {other:.4g} where latents of "
+            "padding change: look at the mask in `reconstruction_loss` and in the decoder"
+        )
+
     def test_no_condition_is_what_dropped_rows_get(self, model: UniteModel, batch: Batch) -> None:
         b, width = len(batch), model.encoder.config.width
         condition, null = model.modality.layout(batch).condition, model.condition.null(b)
