@@ -45,23 +45,27 @@ def summary(variant: str, rows: list[Row]) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", default="emoji-demo")
+    parser.add_argument("-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--name", default="image_trends", help="of the result")
     parser.add_argument("--minutes", type=float, default=5.0, help="training time of each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--count", type=int, default=1000, help="samples")
     parser.add_argument("--runs", type=Path, default=Path("runs/image-trends"))
     arguments = parser.parse_args()
     common = [f"training.minutes={arguments.minutes}", "training.log_steps=1"]
+    common += arguments.overrides
     rows = []
-    for variant, overrides in VARIANTS.items():
+    for variant in arguments.variants:
         found = []
         for seed in range(arguments.seeds):
             run = arguments.runs / f"{variant.replace(' ', '-')}-{seed}"
-            seeded = [*common, *overrides, f"training.seed={seed}"]
+            seeded = [*common, *VARIANTS[variant], f"training.seed={seed}"]
             train(load_recipe(arguments.recipe, seeded), run, 1)
             found.append(measure(run, arguments.count))
         rows.append(summary(variant, found))
-    how = {name: str(value) for name, value in vars(arguments).items()}
-    publish("image_trends", rows, variants=VARIANTS, **how)
+    how = {name: str(value) for name, value in vars(arguments).items() if name != "name"}
+    publish(arguments.name, rows, changes=VARIANTS, **how)
 
 
 if __name__ == "__main__":

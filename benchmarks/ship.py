@@ -49,13 +49,9 @@ mean is in `unite_{modality}/metrics.py`.
 
 {remarks}"""
 
-DATA = {
-    "molecule": "QM9's training split, {molecules:,} molecules",
-    "image": "{images:,} images of {classes}",
-}
 EXAMPLES = {
     "molecule": "unite sample {name} -n 100 --output mols.sdf",
-    "image": "unite sample {name} --class {first_class} -n 64 --output grid.png",
+    "image": "unite sample {name} -n 64 --output grid.png",
 }
 REMARKS = {
     "molecule": [
@@ -81,16 +77,17 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--remark", action="append", default=[], help="what else to know")
+    parser.add_argument("--data", required=True, help="what it was trained on, with the licence")
+    parser.add_argument("--remark", action="append", required=True, help="what is wrong with it")
     arguments = parser.parse_args()
     source = arguments.run / "model"
     plugin, sampling = plugin_of(source), Sampling()
+    model = open_on_device(source)
+    found = evaluate(model, arguments.samples, sampling, None)
     target = plugin.weights / arguments.name
     target.mkdir(parents=True, exist_ok=True)
     for file in ("config.json", "model.safetensors"):
         shutil.copy(source / file, target / file)
-    model = open_on_device(target)
-    found = evaluate(model, arguments.samples, sampling, None)
     rows, reconstruction = found.scores, {"test": found.reconstruction}
     settings = {"count": arguments.samples, **asdict(sampling)}
     write_metrics(target / METRICS, rows, reconstruction, settings, versions(plugin))
@@ -99,15 +96,12 @@ def main() -> None:
     (target / LOG).write_text("".join(json.dumps(row) + "\n" for row in kept))
     plot_curves(kept, target / "curves.png")
     stamp = environment()
-    known = {**model.modality.statistics, "name": arguments.name}
-    if known.get("classes"):
-        known["first_class"], known["classes"] = known["classes"][0], ", ".join(known["classes"])
     kind = model.modality.name
     card = CARD.format(
         name=arguments.name,
         modality=kind,
-        data=DATA[kind].format(**known),
-        example=EXAMPLES[kind].format(**known),
+        data=arguments.data,
+        example=EXAMPLES[kind].format(name=arguments.name),
         parameters=sum(p.numel() for p in model.parameters()),
         minutes=log[-1]["seconds"] / 60,
         cores=stamp["cores"],

@@ -6,15 +6,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
+from toy_modality import ToyModality
 from unite_core.cli import main
 from unite_core.cli.train import refuse_lone_process
-from unite_core.errors import ConfigurationError
+from unite_core.errors import ConfigurationError, DataError
+from unite_core.plugins import load_plugin
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -185,6 +189,34 @@ def test_a_model_is_scored_beside_the_data(unite: Run, trained: Path) -> None:
     assert "radius" in out
 
 
+def test_the_data_section_can_be_changed_for_scoring(unite: Run, trained: Path) -> None:
+    command = ["evaluate", trained, "-n", 60, "--steps", 1]
+    assert unite(*command)[0] == 0
+    before = json.loads(Path("metrics.json").read_text())["reconstruction"][str(trained)]
+    assert unite(*command, "-o", "data.count=8")[0] == 0  # of which a few are test samples
+    figures = json.loads(Path("metrics.json").read_text())
+    assert figures["settings"]["changes"] == ["data.count=8"]
+    assert figures["reconstruction"][str(trained)] != before
+    code, _, err = unite(*command, "-o", "data.coutn=9")
+    assert (code, "did you mean 'count'?" in err) == (2, True)
+    code, _, err = unite(*command, "-o", "training.steps=9")
+    assert (code, "training cannot be changed here" in err) == (2, True)
+
+
+def test_samples_are_scored_where_the_models_data_are_gone(
+    unite: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(self: ToyModality, split: str) -> Any:
+        raise DataError("no disk")
+
+    monkeypatch.setattr(ToyModality, "dataset", gone)
+    assert unite("evaluate", trained, "-n", 6, "--steps", 2)[0] == 0
+    figures = json.loads(Path("metrics.json").read_text())
+    assert figures["samples"][str(trained)]["radius"] > 0
+    assert figures["reconstruction"] == {str(trained): {}}
+    assert "no reconstructions: no disk" in caplog.messages
+
+
 def test_guidance_scales_have_a_row_each_and_a_curve(unite: Run, trained: Path) -> None:
     scales = ["--guidance", "2", "--guidance", "1", "--guidance", "2"]
     command = ["evaluate", trained, "-n", 6, "--steps", 3, "--output", "sweep.json"]
@@ -212,6 +244,24 @@ def test_a_file_of_samples_is_scored(unite: Run) -> None:
     assert figures["settings"]["rejected"] == {"coordinates that are not finite": 1}
     assert "rejected 1" in err
     assert "radius" in out
+
+
+def test_a_file_that_two_modalities_read_is_scored_by_the_one_named(
+    unite: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_points(Path("in.json"), [[3.0, 4.0]])
+    toy = load_plugin("toy")
+    both = [("other", replace(toy, name="other")), ("toy", toy)]
+    monkeypatch.setattr("unite_core.plugins.working_plugins", lambda: both)
+    code, _, err = unite("evaluate", source)
+    assert (code, "other, toy; name it with --modality" in err) == (2, True)
+    code, out, _ = unite("evaluate", source, "--modality", "toy")
+    assert (code, "radius" in out) == (0, True)
+
+
+def test_a_model_knows_its_modality(unite: Run, trained: Path) -> None:
+    code, _, err = unite("evaluate", trained, "--modality", "toy")
+    assert (code, "--modality is for files" in err) == (2, True)
 
 
 def test_a_report_sets_models_side_by_side(unite: Run, trained: Path, tmp_path: Path) -> None:

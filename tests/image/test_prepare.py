@@ -11,7 +11,7 @@ from unite_core.errors import ConfigurationError, DataError
 from unite_image import prepare as module
 from unite_image.config import ImageConfig
 from unite_image.decoding import Rejected
-from unite_image.prepare import open_store
+from unite_image.prepare import open_store, tell_rejected
 from unite_image.records import Record
 from unite_image.rejections import Rejections, usable
 from unite_image.store import CHUNK
@@ -75,15 +75,24 @@ def test_bad_images_are_an_error_above_the_threshold(folder):
         assert any(f"1 {reason}" in line and name in line for line in message.splitlines())
 
 
-def test_bad_images_below_the_threshold_are_left_out(folder):
+def test_bad_images_below_the_threshold_are_left_out_with_a_word(folder, caplog):
     spoil(folder)
     assert len(open_store(config(folder, max_rejected=4 / 24))[0]) == 20
     with pytest.raises(DataError):  # though it is prepared by now
         open_store(config(folder, max_rejected=3.9 / 24))
+    tell_rejected(config(folder, max_rejected=4 / 24))
+    (warning,) = caplog.messages
+    assert "left out 4 images" in warning
+    assert "1 truncated or damaged: " in warning
+
+
+def test_good_images_are_no_news(folder, caplog):
+    tell_rejected(config(folder))
+    assert not caplog.messages
 
 
 def test_nothing_usable_leaves_no_cache(folder, cache):
-    with pytest.raises(DataError, match=r"20 of the 20 .*\n  20 smaller than 16 x 16"):
+    with pytest.raises(DataError, match=r"none of the 20 .*\n  20 smaller than 16 x 16"):
         open_store(config(folder, resolution=16, max_rejected=1.0))
     assert not [path for path in cache.iterdir() if path.is_dir()]
 

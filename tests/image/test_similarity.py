@@ -1,8 +1,10 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from unite_core.errors import ConfigurationError
 from unite_image import similarity as module
 from unite_image.perceptual import perceptual_network
 from unite_image.similarity import mean, psnr, similarity, ssim
@@ -14,13 +16,13 @@ def grey(level, side=16):
 
 
 def test_known_pair(offline):
-    figures = similarity([grey(0), grey(51)], [grey(51), grey(102)], "vgg")
+    figures = similarity([grey(0), grey(51)], [grey(51), grey(102)], "vgg", None)
     assert figures["l1"] == pytest.approx(0.2)
     assert figures["psnr"] == pytest.approx(-20 * math.log10(0.2), abs=1e-4)
 
 
 def test_psnr_is_the_mean_over_images(offline):
-    figures = similarity([grey(0), grey(0)], [grey(51), grey(255)], "vgg")
+    figures = similarity([grey(0), grey(0)], [grey(51), grey(255)], "vgg", None)
     assert figures["psnr"] == pytest.approx(-10 * math.log10(0.2), abs=1e-4)
 
 
@@ -32,7 +34,7 @@ def test_ssim_of_flat_images_is_its_luminance_term():
 
 def test_equal_images(pictures, offline):
     images = pictures(3, side=16)
-    figures = similarity(images, images, "vgg")
+    figures = similarity(images, images, "vgg", None)
     assert figures["l1"] == 0
     assert figures["psnr"] == math.inf
     assert figures["ssim"] == pytest.approx(1.0, abs=1e-5)
@@ -49,12 +51,14 @@ def test_figures_do_not_move_with_batch_size(pictures, monkeypatch):
 def test_missing_network_stands_in_place_of_the_figure(pictures, offline):
     images = pictures(2, side=16)
     perceptual_network.cache_clear()
-    assert similarity(images, images, "vgg")["lpips (vgg)"] == "needs vgg16-397923af.pth"
+    assert similarity(images, images, "vgg", None)["lpips (vgg)"] == "needs vgg16-397923af.pth"
+    with pytest.raises(ConfigurationError, match="no-such-file"):
+        similarity(images, images, "vgg", Path("no-such-file"))  # asked for: no figure in its place
 
 
 def test_image_too_small_for_lpips_stands_in_place_of_the_figure(pictures, offline):
     images = pictures(2, side=12)
-    assert similarity(images, images, "vgg")["lpips (vgg)"] == "needs 16 pixels"
+    assert similarity(images, images, "vgg", None)["lpips (vgg)"] == "needs 16 pixels"
 
 
 def test_lpips_where_its_network_is_in_the_cache(pictures, offline, squeezenet, monkeypatch):
@@ -63,5 +67,5 @@ def test_lpips_where_its_network_is_in_the_cache(pictures, offline, squeezenet, 
         monkeypatch.setattr(f"{name}.perceptual_network", lambda *key: network)
     images = pictures(2, side=32)
     changed = [replace(image, pixels=255 - image.pixels) for image in images]
-    assert similarity(images, images, "squeeze")["lpips (squeeze)"] == 0
-    assert similarity(images, changed, "squeeze")["lpips (squeeze)"] > 0
+    assert similarity(images, images, "squeeze", None)["lpips (squeeze)"] == 0
+    assert similarity(images, changed, "squeeze", None)["lpips (squeeze)"] > 0

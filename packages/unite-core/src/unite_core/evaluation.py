@@ -55,10 +55,13 @@ class Evaluation:
     reconstruction: dict[str, Any]
 
 
-def open_on_device(directory: Path) -> UniteModel:
-    """The model on the accelerator, if there is one; StorageError where it does not load."""
+def open_on_device(directory: Path, **changes: Any) -> UniteModel:
+    """The model on the accelerator, if there is one; StorageError where it does not load.
+
+    `changes` take the place of arguments that it was saved with.
+    """
     with redirect_stdout(sys.stderr):  # the hub's client announces what it loads
-        model = open_model(directory)
+        model = open_model(directory, **changes)
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return model if accelerator is None else model.to(accelerator)
 

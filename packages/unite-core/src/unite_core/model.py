@@ -255,9 +255,9 @@ def load_model(name: str | Path) -> UniteModel:
     return open_model(local_model(str(name)) or str(name))
 
 
-def open_model(source: str | Path) -> UniteModel:
-    """`from_pretrained` with an error that names the source."""
+def open_model(source: str | Path, **changes: Any) -> UniteModel:
+    """`from_pretrained` with an error that names the source; `changes` are to its arguments."""
     try:
-        return UniteModel.from_pretrained(source).eval()
+        return UniteModel.from_pretrained(source, **changes).eval()
     except Exception as error:
         raise StorageError(f"cannot load a model from {source}: {error}") from error

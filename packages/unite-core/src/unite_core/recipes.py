@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -45,14 +46,31 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
     values = parse(read(find_recipe(recipe)), recipe)
     if not isinstance(values, dict):
         raise ConfigurationError(f"recipe {recipe!r} is not a mapping of keys to values")
+    change(values, overrides)
+    config = check(RunConfig, values, "")
+    data = check(load_plugin(config.modality).config, config.data, "data.")
+    return config.model_copy(update={"data": data.model_dump(mode="json")})
+
+
+def data_config(
+    schema: type[BaseModel], data: Mapping[str, Any], overrides: Sequence[str]
+) -> BaseModel:
+    """A modality's configuration with overrides "data.a=value"; ConfigurationError."""
+    values = {"data": deepcopy(dict(data))}
+    change(values, overrides)
+    others = sorted(values.keys() - {"data"})
+    if others:
+        raise ConfigurationError(f"{others[0]} cannot be changed here: only keys of data can")
+    return check(schema, values["data"], "data.")
+
+
+def change(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Puts each override "a.b=value" into `values`."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
             raise ConfigurationError(f"override {override!r}: write key=value, as in a.b=3")
         put(values, key.split("."), parse(text, override))
-    config = check(RunConfig, values, "")
-    data = check(load_plugin(config.modality).config, config.data, "data.")
-    return config.model_copy(update={"data": data.model_dump(mode="json")})
 
 
 def find_recipe(recipe: str) -> Path:
@@ -109,6 +127,8 @@ def describe(schema: type[BaseModel], detail: Mapping[str, Any], prefix: str) ->
         return f"unknown key {name}{nearest(keys[-1], known_keys(schema, keys[:-1]))}"
     if detail["type"] == "missing":
         return f"{name} is missing"
+    if detail["type"] == "value_error":  # one of ours, which says all
+        return f"{name.rstrip('.')}: {detail['ctx']['error']}"
     return f"{name}: {detail['msg']}, not {SHORTLY.repr(detail['input'])}"
 
 

@@ -43,7 +43,10 @@ def heun(denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"]) -> Tensor:
 def dopri5(
     denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"], atol: float = 1e-6, rtol: float = 1e-3
 ) -> Tensor:
-    """Adaptive order 5 (torchdiffeq), with the paper's tolerances."""
+    """Adaptive order 5 (torchdiffeq), with the paper's tolerances.
+
+    Steps are as small as the batch as a whole needs: a sample depends on its batch-mates.
+    """
 
     def derivative(t: Tensor, z: Tensor) -> Tensor:
         return slope(denoise, z, t)

@@ -1,5 +1,6 @@
 """A model's figures at several guidance scales, and their picture."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -8,10 +9,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from unite_core.errors import StorageError
+from unite_core.errors import StorageError, UniteError
 from unite_core.evaluation import Sampling, generate, other_rows, reconstruct_split
 from unite_core.model import UniteModel
 from unite_core.processes import Team
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = 3
 PANEL = (3.2, 2.4)
@@ -37,12 +40,18 @@ def sweep(
 ) -> Sweep | None:
     """Scores `count` new samples at each scale, and the reconstruction of up to `count` test ones.
 
-    None on all processes but the first. ConfigurationError for guidance of an unconditional model.
+    None on all processes but the first. Where the model's own data are not there, a warning takes
+    the place of the reconstructions, since samples may be scored beside a `reference` all the same.
+    ConfigurationError for guidance of an unconditional model.
     """
     modality = model.modality
     for scale in scales:
         model.draw_layout(count, sampling.seed, None, scale)  # refused before anything is computed
-    pairs = reconstruct_split(model, "test", count, sampling.batch_size, team)
+    try:
+        pairs = reconstruct_split(model, "test", count, sampling.batch_size, team)
+    except UniteError as error:
+        logger.warning("no reconstructions: %s", error)
+        pairs = []
     scores: dict[float, dict[str, dict[str, Any]]] = {}
     for scale in scales:
         samples = generate(model, count, replace(sampling, guidance=scale), team=team)
@@ -50,12 +59,14 @@ def sweep(
             scores[scale] = modality.score(modality.config, samples, reference)
     if not team.first:
         return None
+    reconstruction: dict[str, Any] = {}
+    if pairs:
+        originals, reconstructions = [a for a, _ in pairs], [b for _, b in pairs]
+        reconstruction = modality.score_reconstruction(modality.config, originals, reconstructions)
     return Sweep(
         samples={scale: rows["samples"] for scale, rows in scores.items()},
         others=other_rows(scores[scales[0]]),
-        reconstruction=modality.score_reconstruction(
-            modality.config, [a for a, _ in pairs], [b for _, b in pairs]
-        ),
+        reconstruction=reconstruction,
     )
 
 

@@ -52,13 +52,14 @@ class ImageLossWeights(Section):
 class ImageScoreConfig(Section):
     """Which network's features the scores compare: the one that is installed, or FID's Inception.
 
-    `network_weights` is a file with Inception's, for machines that cannot download them. `lpips` is
-    the network of the LPIPS between originals and reconstructions.
+    `lpips` is the network of the LPIPS between originals and reconstructions. `network_weights` and
+    `lpips_weights` are files with Inception's and LPIPS's, for machines that cannot download them.
     """
 
     network: Literal["lite0", "inception"] = "lite0"
     network_weights: Path | None = None
     lpips: Literal["vgg", "alex", "squeeze"] = "vgg"
+    lpips_weights: Path | None = None
 
 
 class ImageConfig(Section):

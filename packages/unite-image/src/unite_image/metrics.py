@@ -79,7 +79,8 @@ def score_reconstruction(
     config: ImageScoreConfig, originals: Sequence[Image], reconstructions: Sequence[Image]
 ) -> dict[str, Any]:
     """Mean L1, PSNR in dB, SSIM and LPIPS of pairs; and rFID, which needs two pairs or more."""
-    figures = {"images": len(originals), **similarity(originals, reconstructions, config.lpips)}
+    means = similarity(originals, reconstructions, config.lpips, config.lpips_weights)
+    figures = {"images": len(originals), **means}
     if len(originals) < 2:
         return figures
     network = open_network(config.network, config.network_weights)

@@ -22,6 +22,7 @@ from unite_image.decoding import Rejected, fit
 from unite_image.grids import draw_grid, draw_pairs
 from unite_image.losses import image_loss
 from unite_image.patches import AppendedPatches, PairedPatches, PatchTokenizer
+from unite_image.prepare import tell_rejected
 from unite_image.report import write_report
 from unite_image.types import Image, ImageBatch
 from unite_image.writing import write_images
@@ -61,6 +62,7 @@ class ImageModality(Modality):
         """Class names, none of them for an unconditional model, and the number of images."""
         assert isinstance(config, ImageConfig)
         data = open_dataset(config, "train")
+        tell_rejected(config)
         return {"classes": data.classes, "images": len(data)}
 
     def registers(self) -> int:

@@ -14,7 +14,10 @@ from unite_core.errors import ConfigurationError
 
 from unite_image.pretrained import PretrainedFile
 
-REMEDIES = "name a copy as data.loss.network_weights, or train with data.loss.perceptual=0"
+REMEDIES = (
+    "name a copy as data.loss.network_weights (as data.score.lpips_weights for scores), "
+    "or train with data.loss.perceptual=0"
+)
 
 TRUNKS = {
     "vgg": PretrainedFile(VGG16_Weights.IMAGENET1K_V1.url, REMEDIES),

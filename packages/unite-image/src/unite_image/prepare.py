@@ -1,6 +1,7 @@
 """Builds the cache of a source of images once, and opens it."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
@@ -16,6 +17,8 @@ from unite_image.rejections import Rejections, usable
 from unite_image.sources import find_source, fingerprint
 from unite_image.store import ImageStore, Row, write_store
 from unite_image.types import Image
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 """Raised whenever the stored form changes; older caches are then built anew."""
@@ -37,7 +40,12 @@ class Report:
         """DataError where a larger share than `max_rejected` of the images is unusable."""
         rejections = Rejections(self.rejected, self.examples)
         total = self.kept + rejections.total
-        if self.kept == 0 or rejections.total > max_rejected * total:
+        if self.kept == 0:
+            raise DataError(
+                f"none of the {total:,} images of {path!r} can be used: mend them, or lower "
+                f"data.resolution for small ones\n{rejections}"
+            )
+        if rejections.total > max_rejected * total:
             raise DataError(
                 f"{rejections.total:,} of the {total:,} images of {path!r} cannot be used, and "
                 f"data.max_rejected allows {max_rejected:.2%}: mend or remove them, lower "
@@ -84,6 +92,19 @@ def cache(config: ImageConfig) -> Path:
     return prepared(name, partial(fill, config))
 
 
+def read_report(place: Path) -> Report:
+    """What `fill` wrote beside the images."""
+    return Report(**json.loads((place / REPORT).read_text()))
+
+
+def tell_rejected(config: ImageConfig) -> None:
+    """A warning with the number of images that training does without, and why."""
+    report = read_report(cache(config))
+    rejections = Rejections(report.rejected, report.examples)
+    if rejections.total:
+        logger.warning("left out %d images of %r:\n%s", rejections.total, config.path, rejections)
+
+
 def open_store(config: ImageConfig) -> tuple[ImageStore, list[str]]:
     """The images of the configured source, memory-mapped, with the names of their classes.
 
@@ -92,7 +113,7 @@ def open_store(config: ImageConfig) -> tuple[ImageStore, list[str]]:
     cache cannot be written.
     """
     place = cache(config)
-    report = Report(**json.loads((place / REPORT).read_text()))
+    report = read_report(place)
     check_classes(config, report.classes)
     report.check(config.path, config.max_rejected)
     return ImageStore(place, config.resolution, config.channels), report.classes

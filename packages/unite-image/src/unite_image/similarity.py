@@ -1,6 +1,8 @@
 """How like reconstructions are to their originals, pair by pair."""
 
+import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from unite_image.perceptual import (
     perceptual_network,
 )
 from unite_image.types import Image
+
+logger = logging.getLogger(__name__)
 
 BATCH = 64
 """Pairs compared at once."""
@@ -61,28 +65,40 @@ def mean(
 
 
 def lpips(
-    originals: Sequence[Image], reconstructions: Sequence[Image], network: str
+    originals: Sequence[Image],
+    reconstructions: Sequence[Image],
+    network: str,
+    weights: Path | None,
 ) -> float | str:
-    """Mean LPIPS of the pairs; where that cannot be had, what it needs."""
+    """Mean LPIPS of the pairs; where that cannot be had, what it needs.
+
+    ConfigurationError where `weights` are given and do not fit.
+    """
     if min(originals[0].pixels.shape[:2]) < SMALLEST[network]:
         return f"needs {SMALLEST[network]} pixels"
     try:
-        perceptual_network(network, None, torch.device("cpu"))
-    except ConfigurationError:
+        perceptual_network(network, weights, torch.device("cpu"))
+    except ConfigurationError as error:
+        if weights is not None:
+            raise
+        logger.warning("no LPIPS: %s", error)
         return f"needs {TRUNKS[network].name}"
 
     def measure(images: Tensor, others: Tensor) -> Tensor:
-        return perceptual_distance(images, others, network, None)
+        return perceptual_distance(images, others, network, weights)
 
     return mean(measure, originals, reconstructions)
 
 
 def similarity(
-    originals: Sequence[Image], reconstructions: Sequence[Image], network: str
+    originals: Sequence[Image],
+    reconstructions: Sequence[Image],
+    network: str,
+    weights: Path | None,
 ) -> dict[str, float | str]:
-    """Means over pairs; `network` is that of LPIPS, whose weights are torch hub's."""
+    """Means over pairs; `network` is that of LPIPS, whose weights are torch hub's where None."""
     figures = {
         name: mean(measure, originals, reconstructions)
         for name, measure in (("l1", l1), ("psnr", psnr), ("ssim", ssim))
     }
-    return {**figures, f"lpips ({network})": lpips(originals, reconstructions, network)}
+    return {**figures, f"lpips ({network})": lpips(originals, reconstructions, network, weights)}

@@ -1,6 +1,6 @@
 """unite evaluate, unite report: how good a model is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +21,9 @@ from unite_core.cli.options import (
 from unite_core.cli.outputs import check_directory, check_file, writes
 from unite_core.cli.terminal import show_made, show_rejected, show_table
 from unite_core.errors import ConfigurationError, DataError
-from unite_core.locations import find_model, plugin_of
+from unite_core.locations import find_model, plugin_of, read_config
 from unite_core.plugins import Plugin, plugin_for
-from unite_core.recipes import check
+from unite_core.recipes import data_config
 
 Scales = Annotated[
     list[float] | None,
@@ -49,6 +49,15 @@ def evaluate(
     batch_size: BatchSize = 512,
     guidance: Scales = None,
     temperature: Temperature = 1.0,
+    modality: Annotated[str | None, typer.Option(help="Needed where several are there.")] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            metavar="KEY=VALUE",
+            help="Changes the model's data section, which also says how to score.",
+        ),
+    ] = None,
 ) -> None:
     """Score a model, or samples in a file, whatever made them, beside the data itself.
 
@@ -57,10 +66,13 @@ def evaluate(
     check_file(output, [".json"])
     if Path(source).is_file():
         if writes():
-            evaluate_file(Path(source), reference, output)
+            evaluate_file(Path(source), modality, reference, override or [], output)
         return
     directory = find_model(source)
+    if modality is not None:
+        raise ConfigurationError(f"--modality is for files: the model {source} knows its own")
     plugin = plugin_of(directory)
+    data = data_config(plugin.config, read_config(directory).get("data", {}), override or [])
     scales = sorted(set(guidance or [1.0]))
     picture = output.with_suffix(".png") if len(scales) > 1 else None
     if picture is not None:
@@ -72,14 +84,14 @@ def evaluate(
 
     sampling = Sampling(steps, solver, seed, batch_size, temperature=temperature)
     with together() as team:
-        model = open_on_device(directory)
+        model = open_on_device(directory, data=data.model_dump(mode="json"))
         result = sweep(model, count, sampling, scales, reference, team)
     if result is None:  # the first process has it
         return
     names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}
     rows = {names[scale]: result.samples[scale] for scale in scales} | result.others
     settings = {"model": source, "reference": reference, "count": count, **asdict(sampling)}
-    settings["guidance"] = scales
+    settings |= {"guidance": scales, "changes": override or []}
     show_figures(plugin, rows, {source: result.reconstruction}, settings, output)
     if picture is not None:
         plot_sweep(result.samples, result.others["data"], picture)
@@ -87,20 +99,31 @@ def evaluate(
     show_made(made, f"unite sample {source} --output samples{plugin.writes[0]}")
 
 
-def evaluate_file(source: Path, reference: str | None, output: Path) -> None:
-    """Score the samples of a file by its modality's default configuration."""
+def evaluate_file(
+    source: Path,
+    modality: str | None,
+    reference: str | None,
+    overrides: Sequence[str],
+    output: Path,
+) -> None:
+    """Score the samples of a file by its modality's default configuration, with changes to it."""
     from unite_core.evaluation import other_rows
 
-    plugin = plugin_for(source)
-    config = check(plugin.config, {}, "data.")
-    modality = plugin.load()
-    samples, rejected = modality.read(source)
+    plugin = plugin_for(source, modality)
+    config = data_config(plugin.config, {}, overrides)
+    implementation = plugin.load()
+    samples, rejected = implementation.read(source)
     show_rejected(rejected)
     if not samples:
         raise DataError(f"{source} holds no usable sample")
-    scores = modality.score(config, samples, reference)
+    scores = implementation.score(config, samples, reference)
     rows = {str(source): scores["samples"]} | other_rows(scores)
-    settings = {"file": str(source), "reference": reference, "rejected": dict(rejected)}
+    settings = {
+        "file": str(source),
+        "reference": reference,
+        "changes": list(overrides),
+        "rejected": dict(rejected),
+    }
     show_figures(plugin, rows, {}, settings, output)
     show_made([output], "unite list")
 
