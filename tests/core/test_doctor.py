@@ -12,6 +12,7 @@ import pytest
 import toy_plugin
 import yaml
 from core.test_cli import Run, call, unite  # noqa: F401 (a fixture)
+from toy_modality import ToyModality
 from unite_core import checkpoint
 from unite_core.doctor import (
     Row,
@@ -142,6 +143,22 @@ def test_a_run_without_weights_is_judged_by_its_log(copy: Path, signs: Callable[
     shutil.rmtree(copy / "model")
     found = signs(copy)
     assert found["weights"].endswith("the first are at step 75: ask again then")
+    assert states(found)["reconstruction"] == "ok"
+
+
+@pytest.mark.parametrize("error", [ConfigurationError, DataError])
+def test_a_run_whose_data_are_gone_is_judged_by_its_log(
+    copy: Path,
+    signs: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    def dataset(self: ToyModality, split: str) -> None:
+        raise error(f"no {split} split in /gone")
+
+    monkeypatch.setattr(ToyModality, "dataset", dataset)
+    found = signs(copy)
+    assert found["held-out samples"] == "unknown: held-out samples: no validation split in /gone"
     assert states(found)["reconstruction"] == "ok"
 
 

@@ -1,5 +1,7 @@
 """Signals, and one run to a directory."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -60,6 +62,20 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pytest.fail("not a directory")
 
 
+def test_a_file_system_without_locks_is_no_other_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with (
+        pytest.raises(StorageError, match=r"cannot lock .*No locks available"),
+        exclusive(tmp_path),
+    ):
+        pytest.fail("held without a lock")
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_asks_for_a_stop_and_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -70,14 +86,18 @@ def test_a_signal_asks_for_a_stop_and_handlers_come_back(number: signal.Signals)
     assert signal.getsignal(number) is before
 
 
-def test_the_second_signal_ends_the_process() -> None:
-    code = (
+@pytest.mark.parametrize(("launcher", "code"), [({}, 143), ({"TORCHELASTIC_RUN_ID": "none"}, 0)])
+def test_the_second_signal_ends_the_process_but_not_a_rank_of_torchrun(
+    launcher: dict[str, str], code: int
+) -> None:
+    twice = (
         "import os, signal\n"
         "from unite_core.interruption import stop_on_signal\n"
         "with stop_on_signal():\n"
         "    for _ in range(2): os.kill(os.getpid(), signal.SIGTERM)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 143
+    command = [sys.executable, "-c", twice]
+    assert subprocess.run(command, env=os.environ | launcher).returncode == code
 
 
 def test_a_data_worker_obeys_its_parent_alone() -> None:

@@ -34,6 +34,14 @@ def test_a_resumed_run_forgets_what_came_later(tmp_path: Path) -> None:
     assert steps(tmp_path) == [1, 2, 3, 4]
 
 
+def test_a_resumed_run_forgets_the_updates_that_it_repeats(tmp_path: Path) -> None:
+    """The refused update 2 is that after two updates: a run that has done two repeats it."""
+    report = tmp_path / "nonfinite.jsonl"
+    report.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    write(tmp_path, 2, 3)
+    assert report.read_text() == '{"step": 1}\n'
+
+
 def test_a_line_cut_short_is_dropped(tmp_path: Path) -> None:
     write(tmp_path, 0, 1)
     with (tmp_path / "log.jsonl").open("a") as file:

@@ -149,8 +149,23 @@ def test_an_earlier_checkpoint_in_the_same_output_is_refused(tmp_path: Path) -> 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     toy_trainer(tmp_path).train()
-    with pytest.raises(StorageError, match="is of another model or optimizer"):
+    with pytest.raises(StorageError, match=r"another model: .* is \[.*\] there, missing here and"):
         toy_trainer(tmp_path, encoder={**ENCODER, "depth": 1}).train(resume="auto")
+
+
+def test_of_a_checkpoint_of_another_model_one_difference_is_named(tmp_path: Path) -> None:
+    toy_trainer(tmp_path).train()
+    width = ENCODER["width"]
+    other = toy_trainer(tmp_path, encoder={**ENCODER, "width": 2 * width})
+    now, then = other.model.state_dict(), newest(tmp_path)["model"]
+    differing = [name for name in now if now[name].shape != then[name].shape]
+    first = differing[0]
+    with pytest.raises(StorageError) as caught:
+        other.train(resume="auto")
+    said = str(caught.value)
+    sizes = f"{first} is {list(then[first].shape)} there, {list(now[first].shape)} here"
+    assert f"{sizes} and {len(differing) - 1} more differ; resume with" in said
+    assert "\n" not in said
 
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:

@@ -180,6 +180,32 @@ def test_a_pickle_given_as_a_model_or_a_checkpoint_is_exit_5(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("run", "run/checkpoints/step-000000008"),
+        ("run/checkpoints", "run/checkpoints/step-000000008"),
+        ("run/model", "run/checkpoints/step-000000008"),
+        ("run/checkpoints/step-000000007", "run/checkpoints/step-000000008"),
+        ("atuo", "one's directory"),
+    ],
+)
+def test_a_resume_from_no_checkpoint_names_one_and_makes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    word: str,
+    advice: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    toy_trainer(Path("run")).train()
+    capsys.readouterr()
+    assert call(["train", "toy-small", "--output", "other", "--resume", word]) == 5
+    said = f"{word} is not a checkpoint: give {advice}, or 'auto' for the newest of --output"
+    assert capsys.readouterr().err == f"error: {said}\n"
+    assert not Path("other").exists()
+
+
 def test_steps_that_differ_between_ranks_are_never_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ from core.faults.children import (
 from core.test_training import newest
 
 ENDLESS = {"steps": 10**6, "log_steps": 1, "checkpoint_steps": 10}
+SLOW = """
+import time
+from unite_core.cli import main
+from unite_core.objective import JointObjective
+forward = JointObjective.forward
+def slow(self, batch):
+    time.sleep(1)
+    return forward(self, batch)
+JointObjective.forward = slow
+main()
+"""
 
 
 def wait_for_a_checkpoint(output: Path) -> None:
@@ -55,29 +67,39 @@ def test_data_workers_do_not_outlive_a_killed_run(tmp_path: Path) -> None:
     wait_until(lambda: not any(map(alive, workers)), "the workers to end")
 
 
-@pytest.fixture
-def torchrun(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """Two ranks in training, their launcher first."""
+@contextmanager
+def launched(
+    output: Path, settings: Mapping[str, int], *program: str
+) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """Two ranks of a program that takes `unite`'s words and trains, their launcher first."""
     tests = Path(__file__).parents[2]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(tests), str(tests / "toy")]),
         "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1",
     }
-    words = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "unite_core.cli"]
-    words += ["train", "toy-small", "--output", str(tmp_path / "run")]
+    words = ["-m", "torch.distributed.run", "--nproc_per_node", "2", *program]
+    words += ["train", "toy-small", "--output", str(output)]
     words += [
-        word for name, value in ENDLESS.items() for word in ("-o", f"training.{name}={value}")
+        word for name, value in settings.items() for word in ("-o", f"training.{name}={value}")
     ]
     command = [sys.executable, *words]
-    with (tmp_path / "log").open("w") as log:
+    with output.with_name("log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, text=True)
     try:
-        wait_for_a_checkpoint(tmp_path / "run")
+        wait_until(lambda: lines(output / "log.jsonl"), "an update")
         yield process, children(process.pid)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """Two ranks that have a checkpoint, their launcher first."""
+    with launched(tmp_path / "run", ENDLESS, "-m", "unite_core.cli") as processes:
+        wait_for_a_checkpoint(tmp_path / "run")
+        yield processes
 
 
 @pytest.mark.slow
@@ -104,3 +126,20 @@ def test_a_launcher_that_is_told_to_stop_saves_the_run(
     wait_until(lambda: not any(map(alive, ranks)), "the ranks to end")
     done = len(lines(tmp_path / "run" / "log.jsonl"))
     assert newest(tmp_path / "run")["run"]["progress"]["step"] == done
+
+
+@pytest.mark.slow
+def test_a_signal_to_ranks_and_launcher_saves_the_run(tmp_path: Path) -> None:
+    """As schedulers signal all of a job: torchrun gives its ranks a second one in mid-step."""
+    output, program = tmp_path / "run", tmp_path / "slow.py"
+    program.write_text(SLOW)
+    settings = ENDLESS | {"checkpoint_steps": 10**6}
+    with launched(output, settings, str(program)) as (launcher, ranks):
+        for rank in ranks:
+            os.kill(rank, signal.SIGTERM)
+        time.sleep(0.2)
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait(PATIENCE) != 0
+        wait_until(lambda: not any(map(alive, ranks)), "the ranks to end")
+    done = len(lines(output / "log.jsonl"))
+    assert newest(output)["run"]["progress"]["step"] == done

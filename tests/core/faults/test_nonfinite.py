@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 import torch
 from core.faults.children import ended, lines, start_ranks
 from core.test_checkpoint import assert_same
-from core.test_training import interrupt, log_lines, newest, toy_trainer
+from core.test_training import STEPS, interrupt, log_lines, newest, toy_trainer
 from torch import Tensor, nn
 from toy_modality import Points
+from unite_core import checkpoint
 from unite_core.errors import NonFiniteError
 from unite_core.objective import JointObjective
 from unite_core.training import Trainer
@@ -152,12 +154,46 @@ def test_a_last_update_that_spoils_the_weights_is_not_saved(tmp_path: Path) -> N
 
 
 def test_a_run_that_skipped_resumes_bit_for_bit(tmp_path: Path) -> None:
+    """Its count and its report of what it left out go on too, also after updates are repeated."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     faults = [2, 5]  # one before the stop, one after
-    with_faults(toy_trainer(whole, on_nonfinite="skip"), bad_loss, faults).train()
-    first = toy_trainer(parts, on_nonfinite="skip", preview_steps=3)
+    changes: dict[str, Any] = {"on_nonfinite": "skip", "checkpoint_steps": 4}
+    with_faults(toy_trainer(whole, **changes), bad_loss, faults).train()
+    first = toy_trainer(parts, preview_steps=3, **changes)
     with pytest.raises(SystemExit):
         with_faults(first, bad_loss, faults).train(on_preview=interrupt)
-    with_faults(toy_trainer(parts, on_nonfinite="skip"), bad_loss, faults).train(resume="auto")
-    for part in ("model", "ema", "optimizers"):
-        assert_same(newest(whole)[part], newest(parts)[part])
+    assert newest(parts)["run"]["progress"]["skipped"] == 1
+    for _ in range(2):
+        with_faults(toy_trainer(parts, **changes), bad_loss, faults).train(resume="auto")
+        for part in ("model", "ema", "optimizers"):
+            assert_same(newest(whole)[part], newest(parts)[part])
+        assert newest(parts)["run"]["progress"]["skipped"] == 2
+        assert log_lines(parts) == log_lines(whole)
+        assert lines(parts / "nonfinite.jsonl") == lines(whole / "nonfinite.jsonl")
+        shutil.rmtree(parts / "checkpoints" / f"step-{STEPS:09d}")
+
+
+def test_the_limit_counts_over_all_starts(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"on_nonfinite": "skip", "nonfinite_limit": 1}
+    first = toy_trainer(tmp_path, preview_steps=3, **changes)
+    with pytest.raises(SystemExit):
+        with_faults(first, bad_loss, [2]).train(on_preview=interrupt)
+    for _ in range(2):
+        again = with_faults(toy_trainer(tmp_path, **changes), bad_loss, [5])
+        with pytest.raises(NonFiniteError, match="at step 5"):
+            again.train(resume="auto")
+        assert newest(tmp_path)["run"]["progress"]["skipped"] == 1
+    more = toy_trainer(tmp_path, on_nonfinite="skip", nonfinite_limit=2)
+    with_faults(more, bad_loss, [5]).train(resume="auto")
+    assert [json.loads(line)["step"] for line in lines(tmp_path / "nonfinite.jsonl")] == [2, 5]
+
+
+def test_a_checkpoint_without_a_count_resumes(tmp_path: Path) -> None:
+    """As versions before the count wrote them."""
+    toy_trainer(tmp_path).train()
+    state = newest(tmp_path)
+    del state["run"]["progress"]["skipped"]
+    checkpoint.save(tmp_path / "checkpoints", STEPS, state, keep=2)
+    trainer = toy_trainer(tmp_path, steps=STEPS + 1)
+    trainer.train(resume="auto")
+    assert (trainer.steps_done, trainer.skipped) == (STEPS + 1, 0)

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from unite_core.config import Section
 from unite_core.errors import StorageError
+from unite_core.locations import MANIFEST
 from unite_core.storage import writing
 
 FORMAT = 1
-MANIFEST = "manifest.json"
 logger = logging.getLogger(__name__)
 
 

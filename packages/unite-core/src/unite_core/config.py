@@ -88,7 +88,7 @@ class TrainingConfig(Section):
     the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
     of one update, over all processes and `accumulation` pieces: more pieces need less memory.
     With `on_nonfinite` "skip", up to `nonfinite_limit` updates whose loss or gradient is not finite
-    are left out, counted from each start; with "stop" the first ends the run.
+    are left out, counted over all starts; with "stop" the first ends the run.
     """
 
     steps: PositiveInt

@@ -12,7 +12,7 @@ import yaml
 
 from unite_core import checkpoint
 from unite_core.config import EncoderConfig, RunConfig
-from unite_core.errors import ConfigurationError, DataError, StorageError
+from unite_core.errors import ConfigurationError, DataError, StorageError, UniteError
 from unite_core.evaluation import open_on_device, versions
 from unite_core.health import Finding, Shipped, read_health
 from unite_core.health_pictures import latents_svg, training_svg
@@ -175,7 +175,7 @@ def look_inside(
         return [Finding("ill", "weights", str(error), advice)], None
     try:
         batch = held_out(model, count)
-    except DataError as error:
+    except UniteError as error:
         return [Finding("unknown", "held-out samples", str(error))], None
     if len(batch) < FEWEST_SAMPLES:
         few = f"{len(batch)}, and {FEWEST_SAMPLES} are needed to look at latents"
@@ -187,7 +187,7 @@ def look_inside(
 
 
 def held_out(model: UniteModel, count: int) -> Batch:
-    """The first samples of the validation split, at most `count`; DataError."""
+    """The first samples of the validation split, at most `count`; UniteError without data."""
     data = model.modality.dataset("validation")
     return data.batch(np.arange(min(count, len(data))), None)
 

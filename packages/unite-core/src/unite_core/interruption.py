@@ -1,5 +1,6 @@
 """How a run is stopped from outside, and kept from sharing its directory with another run."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -16,13 +17,18 @@ EXIT_CODE = 143
 
 
 class StopRequest:
-    """Set by the first signal; the second ends the process at once."""
+    """Set by the first signal; the second ends the process at once, but not under torchrun.
+
+    torchrun passes on to its ranks what they may have got already: one request comes twice. It
+    kills those that have not ended 30 s later.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.launched = "TORCHELASTIC_RUN_ID" in os.environ
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and not self.launched:
             os._exit(EXIT_CODE)
         self.requested = True
 
@@ -58,7 +64,8 @@ def _obey_parent() -> None:
 def exclusive(directory: Path) -> Iterator[None]:
     """Makes `directory` and holds it for this process; the lock goes with the process.
 
-    StorageError where it cannot be written, ConfigurationError where another run holds it.
+    StorageError where it cannot be written or locked, ConfigurationError where another run holds
+    it.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -70,6 +77,11 @@ def exclusive(directory: Path) -> Iterator[None]:
             # lockf, not flock: data workers do not inherit it and so cannot outlive the run with it
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise StorageError(
+                    f"the file system cannot lock {file.name}: {error}; choose an --output on "
+                    "another"
+                ) from error
             raise ConfigurationError(
                 f"another run is using {directory}: wait for it, or choose another --output"
             ) from error

@@ -10,6 +10,8 @@ from unite_core.plugins import Plugin, load_plugin, working_plugins
 
 LOG, COMMAND = "log.jsonl", "command.txt"
 """A run's log, and the commands that started and resumed it."""
+MANIFEST = "manifest.json"
+"""What makes a directory a checkpoint."""
 
 
 def shipped_models() -> dict[str, Path]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unite_core import checkpoint
@@ -58,10 +58,26 @@ def take_up(
 ) -> None:
     """Copies a checkpoint's tensors; StorageError where it is of another model or optimizer."""
     try:
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["ema"])
+        for module, part in ((model, "model"), (average, "ema")):
+            require_same_tensors(path, state[part], module.state_dict())
+            module.load_state_dict(state[part])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
             optimizer.load_state_dict({"state": saved, "param_groups": groups})
     except (RuntimeError, ValueError, KeyError) as error:
         raise StorageError(f"{path} is of another model or optimizer: {error!r}") from error
+
+
+def require_same_tensors(path: Path, then: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> None:
+    """StorageError with the first tensor that differs in name or shape, and how many more do."""
+    old, new = ({name: list(t.shape) for name, t in tensors.items()} for tensors in (then, now))
+    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
+    if not names:
+        return
+    first, more = names[0], len(names) - 1
+    there, here = (sizes.get(first, "missing") for sizes in (old, new))
+    others = f" and {more} more differ" if more else ""
+    raise StorageError(
+        f"{path} is of another model: {first} is {there} there, {here} here{others}; "
+        "resume with the settings that it was made with, or start anew in another --output"
+    )

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from unite_core.locations import COMMAND, LOG
+from unite_core.nonfinite import REPORT
 from unite_core.storage import writing
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ PLAIN_LINE_SECONDS = 10.0
 class RunLog:
     """Appends to the log of a run in `output` that has done `step` updates.
 
-    Lines of later updates, left by a run that was cut off, are removed. `config` is saved beside,
-    and the command of each start.
+    Lines of later updates, left by a run that was cut off, are removed from it and from
+    nonfinite.jsonl. `config` is saved beside, and the command of each start.
     """
 
     def __init__(self, output: Path, step: int, config: Mapping[str, Any]) -> None:
@@ -38,6 +39,7 @@ class RunLog:
             with (output / COMMAND).open("a") as file:
                 file.write(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
             forget_after(output / LOG, step)
+            forget_after(output / REPORT, step - 1)  # it numbers updates by those before them
             self.file = (output / LOG).open("a", buffering=1)
         self.tensorboard = Tracker(output / "tensorboard", step, config)
         console = Terminal(stderr=True)

@@ -196,11 +196,11 @@ class Trainer:
         if self.accelerator.is_main_process:
             samples = self.plan.update_indices(self.steps_done).tolist()
             nonfinite.keep(self.output, self.steps_done, numbers, samples)
-        self.skipped += 1
         limit = config.nonfinite_limit if config.on_nonfinite == "skip" else 0
         fault = f"not finite at step {self.steps_done}: {numbers.describe()}; no update was made"
         kept = f"its samples are in {self.output / nonfinite.REPORT}"
-        if self.skipped <= limit and numbers.weights_finite:
+        if self.skipped < limit and numbers.weights_finite:
+            self.skipped += 1
             logger.warning("%s, %d of %d that may be; %s", fault, self.skipped, limit, kept)
             return
         self.save()
@@ -239,7 +239,11 @@ class Trainer:
         (sizes,) = self.gather(self.size_of_weights()[None])
         nonfinite.require_finite(sizes, self.steps_done)
         if self.accelerator.is_main_process:
-            progress = {"step": self.steps_done, "seconds": self.seconds}
+            progress = {
+                "step": self.steps_done,
+                "seconds": self.seconds,
+                "skipped": self.skipped,
+            }
             state = {
                 "model": self.model.state_dict(),
                 "ema": self.ema.state_dict(),
@@ -270,6 +274,7 @@ class Trainer:
         require_same_run(path, state["run"]["identity"], self.identity)
         progress = state["run"]["progress"]
         self.steps_done, self.seconds = progress["step"], progress["seconds"]
+        self.skipped = progress.get("skipped", 0)  # checkpoints of earlier versions have no count
         self.saved_step = self.steps_done
 
 

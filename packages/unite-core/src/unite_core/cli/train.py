@@ -11,7 +11,8 @@ import typer
 from unite_core.cli.outputs import check_directory
 from unite_core.cli.terminal import show_made
 from unite_core.config import RunConfig
-from unite_core.errors import ConfigurationError
+from unite_core.errors import ConfigurationError, StorageError
+from unite_core.locations import MANIFEST
 from unite_core.recipes import load_recipe
 
 
@@ -30,8 +31,9 @@ def train(
     config = load_recipe(recipe, override or [])
     if output is not None:
         config = config.model_copy(update={"output": output})
+    start = starting_point(resume)
     check_directory(config.output)
-    run(config, starting_point(resume))
+    run(config, start)
 
 
 def refuse_lone_process(environment: Mapping[str, str]) -> None:
@@ -46,10 +48,20 @@ def refuse_lone_process(environment: Mapping[str, str]) -> None:
 
 
 def starting_point(resume: str | None) -> Literal["auto"] | Path | None:
-    """What `--resume` says, as the trainer takes it."""
+    """What `--resume` says, as the trainer takes it; StorageError where it is no checkpoint."""
     if resume is None:
         return None
-    return "auto" if resume == "auto" else Path(resume)
+    if resume == "auto":
+        return "auto"
+    path = Path(resume)
+    if (path / MANIFEST).is_file():
+        return path
+    near = (path, path / "checkpoints", path.parent, path.parent / "checkpoints")
+    found = [file.parent for place in near for file in place.glob(f"step-*/{MANIFEST}")]
+    newest = max(found, key=lambda step: step.name, default="one's directory")
+    raise StorageError(
+        f"{resume} is not a checkpoint: give {newest}, or 'auto' for the newest of --output"
+    )
 
 
 def run(config: RunConfig, resume: Literal["auto"] | Path | None) -> None:
