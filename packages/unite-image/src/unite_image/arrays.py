@@ -76,7 +76,8 @@ def read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         if letters.max(initial=0) > sys.maxunicode:  # numpy would take it, and fail later
             raise DataError(f"{path}: array {name!r} holds text that is no Unicode")
     order: Literal["C", "F"] = "F" if header.columns_first else "C"
-    return np.frombuffer(content, header.dtype).reshape(header.shape, order=order)
+    array = np.frombuffer(content, header.dtype).reshape(header.shape, order=order)
+    return array.copy()  # for torch, which wants memory that can be written
 
 
 def array_names(archive: zipfile.ZipFile) -> list[str]:
