@@ -31,7 +31,7 @@ trained in a single stage on {data}. The weights are the exponential moving aver
 
 ## Training
 
-{minutes:.0f} minutes on {cores} cores ({processor}), {steps:,} updates, commit {commit}:
+{minutes:.0f} minutes ({processor}, cores: {cores}), {steps:,} updates, commit {commit}:
 
 {command}
 

@@ -3,10 +3,8 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +59,7 @@ def open_on_device(directory: Path, **changes: Any) -> UniteModel:
 
     `changes` take the place of arguments that it was saved with.
     """
-    with redirect_stdout(StringIO()):  # the hub's client announces what it loads
-        model = open_model(directory, **changes)
+    model = open_model(directory, **changes)
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return model if accelerator is None else model.to(accelerator)
 

@@ -1,6 +1,8 @@
 """UniteModel: tokenizer, Generative Encoder and decoder, with what is needed to use them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -258,6 +260,7 @@ def load_model(name: str | Path) -> UniteModel:
 def open_model(source: str | Path, **changes: Any) -> UniteModel:
     """`from_pretrained` with an error that names the source; `changes` are to its arguments."""
     try:
-        return UniteModel.from_pretrained(source, **changes).eval()
+        with redirect_stdout(StringIO()):  # the hub's client announces what it loads
+            return UniteModel.from_pretrained(source, **changes).eval()
     except Exception as error:
         raise StorageError(f"cannot load a model from {source}: {error}") from error
