@@ -29,8 +29,8 @@ def main() -> None:
     train(config, run, 1)
     found = evaluate(load_model(run), arguments.count, Sampling(), None)
     log = read_log(run)
-    rows = [{"images": name, **figures} for name, figures in found.scores.items()]
-    rows.append({"images": "reconstructions", **found.reconstruction})
+    rows = [{"set": name, **figures} for name, figures in found.scores.items()]
+    rows.append({"set": "reconstructions", **found.reconstruction})
     columns = dict.fromkeys(key for row in rows for key in row)
     about = {"updates": log[-1]["step"], "minutes": log[-1]["seconds"] / 60}
     table = [{column: row.get(column, "") for column in columns} for row in rows]
