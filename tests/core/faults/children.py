@@ -70,6 +70,7 @@ def start_ranks(
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     common |= {"ACCELERATE_USE_CPU": "true", "LOCAL_WORLD_SIZE": str(count)}
+    common |= {"OMP_NUM_THREADS": "1"}  # as torchrun sets it; accelerate warns otherwise
     return [
         start(
             function,
