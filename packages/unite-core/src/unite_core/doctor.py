@@ -22,8 +22,9 @@ from unite_core.model import UniteModel
 from unite_core.nonfinite import REPORT
 from unite_core.page import embedded, template
 from unite_core.plugins import load_plugin
-from unite_core.recipes import check
+from unite_core.recipes import run_config
 from unite_core.run_log import CONFIG
+from unite_core.storage import writing
 from unite_core.types import Batch
 from unite_core.weight_health import (
     average_finding,
@@ -79,9 +80,7 @@ def read_run_config(path: Path) -> RunConfig:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
-    config = check(RunConfig, values, "")
-    data = check(load_plugin(config.modality).config, config.data, "data.")
-    return config.model_copy(update={"data": data.model_dump(mode="json")})
+    return run_config(values)
 
 
 def read_lines(path: Path) -> tuple[list[Row], bool]:
@@ -220,7 +219,5 @@ def write_diagnosis(diagnosis: Diagnosis, path: Path) -> None:
         pictures=diagnosis.pictures,
         versions=diagnosis.versions,
     )
-    try:
+    with writing(path):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error

@@ -15,12 +15,10 @@ from torch import nn
 
 from unite_core.config import Solver
 from unite_core.errors import StorageError
+from unite_core.modality import PICTURED
 from unite_core.model import UniteModel, open_model
 from unite_core.plugins import Plugin
 from unite_core.processes import ALONE, Team
-
-PICTURED = 20
-"""Samples in a picture."""
 
 Pair = tuple[Any, Any]
 """An original and its reconstruction."""

@@ -14,7 +14,7 @@ from unite_core.errors import ConfigurationError
 from unite_core.types import Batch, Layout, Story, Tokens
 
 PICTURED = 20
-"""Samples in a report's picture, and half as many originals with their reconstructions."""
+"""Samples in a picture; beside it half as many originals with their reconstructions."""
 
 
 class Tokenizer(nn.Module, ABC):

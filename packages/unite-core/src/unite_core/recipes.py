@@ -47,6 +47,11 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
     if not isinstance(values, dict):
         raise ConfigurationError(f"recipe {recipe!r} is not a mapping of keys to values")
     change(values, overrides)
+    return run_config(values)
+
+
+def run_config(values: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a run, with its modality's part of it checked; ConfigurationError."""
     config = check(RunConfig, values, "")
     data = check(load_plugin(config.modality).config, config.data, "data.")
     return config.model_copy(update={"data": data.model_dump(mode="json")})
