@@ -13,7 +13,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from toy_modality import ToyModality
 from unite_core.cli import main
 from unite_core.cli.train import refuse_lone_process
@@ -100,6 +102,22 @@ def test_training_goes_on_by_resume_alone(unite: Run, trained: Path) -> None:
     code, out, _ = unite("train", "toy-small", "--output", trained, "--resume", "auto")
     assert code == 0
     assert f"next: unite report {trained}" in out
+
+
+def test_training_starts_from_the_weights_of_a_model(unite: Run, trained: Path) -> None:
+    still = ["optimizer.learning_rate=1e-12", "optimizer.adamw_learning_rate=1e-12"]
+    options = [part for key in [*still, "training.steps=1"] for part in ("-o", key)]
+    assert unite("train", "toy-small", "--from", trained, "--output", "tuned", *options)[0] == 0
+    before, after = (
+        load_file(run / "model" / "model.safetensors") for run in (trained, Path("tuned"))
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
+
+
+def test_a_resumed_run_keeps_its_own_weights(unite: Run, trained: Path) -> None:
+    code, _, err = unite("train", "toy-small", "--from", "x/y", "--resume", trained)
+    assert (code, "has weights of its own" in err) == (2, True)
 
 
 def test_samples_are_written_and_repeat_by_seed(unite: Run, trained: Path) -> None:

@@ -70,14 +70,21 @@ def take_up(
 
 def require_same_tensors(path: Path, then: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> None:
     """StorageError with the first tensor that differs in name or shape, and how many more do."""
+    told = difference(then, now)
+    if told is not None:
+        raise StorageError(
+            f"{path} is of another model: {told}; "
+            "resume with the settings that it was made with, or start anew in another --output"
+        )
+
+
+def difference(then: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> str | None:
+    """The first tensor that differs in name or shape, and how many more do; None for the same."""
     old, new = ({name: list(t.shape) for name, t in tensors.items()} for tensors in (then, now))
     names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
     if not names:
-        return
+        return None
     first, more = names[0], len(names) - 1
     there, here = (sizes.get(first, "missing") for sizes in (old, new))
     others = f" and {more} more differ" if more else ""
-    raise StorageError(
-        f"{path} is of another model: {first} is {there} there, {here} here{others}; "
-        "resume with the settings that it was made with, or start anew in another --output"
-    )
+    return f"{first} is {there} there, {here} here{others}"

@@ -24,16 +24,24 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="'auto' for the newest checkpoint, or one's directory.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--from", metavar="CHECKPOINT", help="Start from this model's weights."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Directory in place of the recipe's.")] = None,
 ) -> None:
     """Train a model. Runs on many devices under torchrun or accelerate launch."""
     refuse_lone_process(os.environ)
+    if weights is not None and resume not in (None, "auto"):
+        raise ConfigurationError(
+            f"--resume {resume} has weights of its own: give it or --from {weights}"
+        )
     config = load_recipe(recipe, override or [])
     if output is not None:
         config = config.model_copy(update={"output": output})
     start = starting_point(resume)
     check_directory(config.output)
-    run(config, start)
+    run(config, start, weights)
 
 
 def refuse_lone_process(environment: Mapping[str, str]) -> None:
@@ -64,15 +72,20 @@ def starting_point(resume: str | None) -> Literal["auto"] | Path | None:
     )
 
 
-def run(config: RunConfig, resume: Literal["auto"] | Path | None) -> None:
-    """Train as `config` says; the main process ends by saying what was made."""
+def run(
+    config: RunConfig, resume: Literal["auto"] | Path | None, weights: str | None = None
+) -> None:
+    """Train as `config` says, from `weights` unless there is a run to resume; say what was made."""
     from unite_core.evaluation import preview
     from unite_core.failures import explain
     from unite_core.model import build_model
     from unite_core.objective import JointObjective
     from unite_core.training import Trainer
+    from unite_core.warm_start import start_from
 
     model = build_model(config)
+    if weights is not None:
+        start_from(model, weights)
     trainer = Trainer(
         objective=JointObjective(model, config.objective),
         dataset=model.modality.dataset("train"),

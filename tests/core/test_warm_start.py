@@ -1,0 +1,62 @@
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from unite_core.errors import ConfigurationError, StorageError
+from unite_core.model import UniteModel
+from unite_core.warm_start import start_from
+
+Make = Callable[..., UniteModel]
+
+
+def toy(seed: int, **changes: object) -> UniteModel:
+    torch.manual_seed(seed)
+    encoder = {"width": 16, "depth": 2, "heads": 2, "latent_dim": 4}
+    data = {"count": 8, "longest": 5, "conditional": changes.pop("conditional", True)}
+    return UniteModel("toy", data, {**encoder, **changes}, {"longest": 5})
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[UniteModel, str]:
+    model = toy(seed=0)
+    model.save_pretrained(tmp_path / "model")
+    return model, str(tmp_path / "model")
+
+
+def test_weights_are_those_of_the_model_that_is_named(saved: tuple[UniteModel, str]) -> None:
+    source, name = saved
+    model = toy(seed=1)
+    start_from(model, name)
+    torch.testing.assert_close(model.state_dict(), source.state_dict(), rtol=0, atol=0)
+    assert not model.condition.table.weight.equal(toy(seed=1).condition.table.weight)
+
+
+def test_the_condition_of_other_classes_stays_fresh(
+    saved: tuple[UniteModel, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    source, name = saved
+    model = toy(seed=1)
+    model.condition.table = torch.nn.Embedding(8, 16)
+    fresh = model.condition.table.weight.clone()
+    with caplog.at_level(logging.WARNING):
+        start_from(model, name)
+    assert "other classes" in caplog.text
+    assert torch.equal(model.condition.table.weight, fresh)
+    torch.testing.assert_close(model.encoder.state_dict(), source.encoder.state_dict())
+
+
+def test_another_size_is_refused_by_name_and_nothing_is_copied(
+    saved: tuple[UniteModel, str],
+) -> None:
+    model = toy(seed=1, latent_dim=8)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(ConfigurationError, match=r"--from .*\[16, 4\] there, \[16, 8\] here"):
+        start_from(model, saved[1])
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(StorageError, match="no/such/model"):
+        start_from(toy(seed=0), "no/such/model")
