@@ -51,10 +51,31 @@ def asked(name: str) -> ImageSampleOptions:
     return ImageSampleOptions.model_validate({"class": name})
 
 
-def test_classes_are_drawn_in_equal_numbers():
-    layout = modality().sample_layout(12, rng(), ImageSampleOptions())
-    assert layout.sizes.tolist() == [4] * 12
-    assert layout.condition.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+def drawn(counts: list[int], samples: int, **data: Any) -> list[int]:
+    """The classes of samples, of a model that was trained on `counts` images of each."""
+    config = ImageConfig.model_validate({"resolution": 8, "patch": 4, **data})
+    statistics = {"classes": CLASSES[: len(counts)], "counts": counts}
+    layout = ImageModality(config, statistics).sample_layout(samples, rng(), ImageSampleOptions())
+    assert layout.sizes.tolist() == [4] * samples
+    return layout.condition.tolist()
+
+
+def test_classes_are_drawn_in_turn_where_their_counts_are_equal_or_unknown():
+    in_turn = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    layout = modality().sample_layout(12, rng(), None)
+    assert layout.condition.tolist() == drawn([7] * 5, 12) == in_turn
+    assert drawn([1, 2, 3, 4, 5], 12, class_shares="equal") == in_turn
+
+
+def test_samples_have_the_classes_of_the_training_images():
+    counts = [5, 1, 0, 30, 14]
+    for samples in (50, 500):
+        found = np.bincount(drawn(counts, samples), minlength=5)
+        assert found.tolist() == [samples // 50 * count for count in counts]
+
+
+def test_the_class_of_a_sample_is_the_same_however_many_are_drawn():
+    assert drawn([3, 1, 6], 100)[:37] == drawn([3, 1, 6], 37)
 
 
 @pytest.mark.parametrize(("name", "index"), [("dog", 1), ("0", 0), ("3", 3), ("7", 4)])
@@ -98,6 +119,8 @@ def test_classes_come_from_the_data(tmp_path, pictures, monkeypatch):
     measured = ImageModality.measure(config)
     assert measured["classes"] == ["0", "1"]
     assert 0 < measured["images"] < 40
+    assert sum(measured["counts"]) == measured["images"]
+    assert abs(measured["counts"][0] - measured["counts"][1]) <= 2
     batch = ImageModality(config, measured).dataset("train").batch(np.arange(2), seed=None)
     embedding = ImageModality(config, measured).condition_embedding(8)
     layout = ImageModality(config, measured).layout(batch)

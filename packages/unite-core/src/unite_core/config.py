@@ -1,9 +1,17 @@
 """The run's configuration: recipes are YAML files of `RunConfig`. Imports no torch."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Solver = Literal["euler", "heun", "dopri5", "stochastic"]
@@ -13,6 +21,25 @@ class Section(BaseModel):
     """A strict, immutable piece of configuration: no unknown key, no NaN."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_literals(cls, values: Any) -> Any:
+        """Recipes give text, which pydantic does not take for a literal that is a number."""
+        if not isinstance(values, dict):
+            return values
+        fields = {name: literals(field.annotation) for name, field in cls.model_fields.items()}
+        return {
+            key: fields.get(key, {}).get(value, value) if isinstance(value, str) else value
+            for key, value in values.items()
+        }
+
+
+def literals(annotation: Any) -> dict[str, Any]:
+    """The values of a Literal type, or of those in a union, by their text."""
+    if get_origin(annotation) is Literal:
+        return {str(value): value for value in get_args(annotation)}
+    return {text: value for part in get_args(annotation) for text, value in literals(part).items()}
 
 
 class InContextConfig(Section):

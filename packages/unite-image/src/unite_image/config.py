@@ -1,10 +1,9 @@
 """The image modality's configuration and sampling options. Imports no torch."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import (
-    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -12,11 +11,6 @@ from pydantic import (
     model_validator,
 )
 from unite_core.config import Fraction, Section
-
-
-def number(text: Any) -> Any:
-    """Recipes give text, which a literal number would not take."""
-    return int(text) if isinstance(text, str) and text.isdecimal() else text
 
 
 class ImageDecoderConfig(Section):
@@ -68,17 +62,19 @@ class ImageConfig(Section):
 
     Images are cut to `resolution` squares of `channels` channels and read in squares of `patch`
     pixels, each of which has a latent. `tokens` says how patches meet the registers: as further
-    positions of the sequence, or added one to one. Where a source has no test or validation split
-    of its own, each takes a share `held_out` of it. More than a share `max_rejected` of unreadable
-    files is an error.
+    positions of the sequence, or added one to one. Samples have the classes of the training images
+    as often as these do, or all equally often (`class_shares`). Where a source has no test or
+    validation split of its own, each takes a share `held_out` of it. More than a share
+    `max_rejected` of unreadable files is an error.
     """
 
     path: str = "emoji"
     resolution: PositiveInt = 256
-    channels: Annotated[Literal[1, 3], BeforeValidator(number)] = 3
+    channels: Literal[1, 3] = 3
     patch: PositiveInt = 16
     tokens: Literal["appended", "paired"] = "appended"
     conditional: bool = True
+    class_shares: Literal["training", "equal"] = "training"
     flip: bool = True
     decoder: ImageDecoderConfig = ImageDecoderConfig()
     loss: ImageLossWeights = ImageLossWeights()
@@ -108,7 +104,7 @@ class ImageConfig(Section):
 
 
 class ImageSampleOptions(Section):
-    """What `unite sample` takes for images: a class by name or number; balanced where absent."""
+    """What `unite sample` takes for images: a class by name or number; all where absent."""
 
     model_config = ConfigDict(
         extra="forbid", allow_inf_nan=False, frozen=True, populate_by_name=True

@@ -42,6 +42,20 @@ def to_images(pixels: Float[Tensor, "b c h w"], labels: Tensor | None) -> list[I
     return [Image(array, label) for array, label in zip(arrays, classes, strict=True)]
 
 
+def in_turn(weights: np.ndarray, count: int) -> np.ndarray:
+    """`count` indices of `weights`, each as often as its share, evenly spread.
+
+    Equal weights give 0, 1, 2, ... over and over; a longer row begins with the shorter one.
+    """
+    shares, credit = weights / weights.sum(), np.zeros(len(weights))
+    chosen = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        credit += shares
+        chosen[i] = (credit + 1e-9 > credit.max()).argmax()  # rounding decides no tie
+        credit[chosen[i]] -= 1
+    return chosen
+
+
 class ImageModality(Modality):
     """Square images of one size, one latent for each patch."""
 
@@ -52,6 +66,9 @@ class ImageModality(Modality):
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
         super().__init__(config, statistics)
         self.classes: list[str] = list(statistics["classes"])
+        counts = statistics.get("counts") if self.config.class_shares == "training" else None
+        # published checkpoints do not say what they were trained on: equal shares
+        self.class_counts = np.array(counts or [1] * len(self.classes))
 
     @classmethod
     def prepare(cls, source: str) -> str:
@@ -59,11 +76,13 @@ class ImageModality(Modality):
 
     @classmethod
     def measure(cls, config: BaseModel) -> dict[str, Any]:
-        """Class names, none of them for an unconditional model, and the number of images."""
+        """Class names and their images' counts, none for an unconditional model, and the total."""
         assert isinstance(config, ImageConfig)
         data = open_dataset(config, "train")
         tell_rejected(config)
-        return {"classes": data.classes, "images": len(data)}
+        labels = data.labels(np.arange(len(data)))
+        counts = [] if labels is None else np.bincount(labels, minlength=len(data.classes)).tolist()
+        return {"classes": data.classes, "counts": counts, "images": len(data)}
 
     def registers(self) -> int:
         return self.config.patches
@@ -89,14 +108,14 @@ class ImageModality(Modality):
     def sample_layout(
         self, count: int, rng: np.random.Generator, options: BaseModel | None
     ) -> Layout:
-        """Classes in turn, or the one that `options` asks for."""
+        """Classes in turn, each as often as its share, or the one that `options` asks for."""
         sizes = torch.full((count,), self.registers())
         asked = options.class_name if isinstance(options, ImageSampleOptions) else None
         if asked is not None:
             return Layout(sizes, condition=torch.full_like(sizes, self.class_index(asked)))
         if not self.classes:
             return Layout(sizes)
-        return Layout(sizes, condition=torch.arange(count) % len(self.classes))
+        return Layout(sizes, condition=torch.from_numpy(in_turn(self.class_counts, count)))
 
     def class_index(self, name: str) -> int:
         """The class of that name, or of that number; ConfigurationError where it is not one."""
