@@ -21,7 +21,7 @@ demo-image: $(INSTALLED)
 	$(BIN)/unite sample runs/demo-image --trajectory 10 --output runs/demo-image/strips.png
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

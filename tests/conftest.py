@@ -1,7 +1,12 @@
+import os
 from collections.abc import Iterator
 
 import jaxtyping
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # a worker has a core: threads that outnumber the cores wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -1,17 +1,21 @@
 """Frames, and what tokenizers make of a molecule that was moved, mirrored or padded."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 import torch
 from unite_molecule.atoms import (
+    HEIGHT,
     AugmentedAtoms,
     Frame,
     InertialAtoms,
     OrderedAtoms,
     PositionEmbedding,
+    TokenEmbedding,
     centred,
     centroid,
+    in_order,
 )
 from unite_molecule.config import StemConfig
 from unite_molecule.equivariant import EquivariantAtoms
@@ -48,7 +52,7 @@ def test_leaving_a_frame_undoes_entering_it(batch_of):
     frame = Frame(turned(3), centroid(batch))
     back = frame.leave(frame.enter(batch))
     torch.testing.assert_close(back.coordinates, batch.coordinates, atol=1e-5, rtol=0)
-    torch.testing.assert_close(back.offsets, batch.offsets, atol=1e-5, rtol=0)
+    torch.testing.assert_close(in_order(back), in_order(batch), atol=1e-5, rtol=0)
 
 
 def test_centroids_are_moved_to_the_origin(batch_of):
@@ -115,6 +119,34 @@ def test_hydrogens_of_a_token_are_a_set(tokenizer, batch_of):
     swapped[0, three, :3] = batch.offsets[0, three, [2, 0, 1]]
     before, after = tokenizer(batch), tokenizer(replace(batch, offsets=swapped))
     torch.testing.assert_close(after.x, before.x, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("smiles", ["CC(C)=O", "CCN", "C", "[NH4+]"])
+def test_hydrogens_of_a_token_have_one_order(smiles, batch_of):
+    """Whatever order they come in; from the highest down, three or more turning left."""
+    batch = batch_of(smiles)
+    expected = in_order(batch)
+    for order in permutations(range(4)):
+        shuffled = batch.offsets[:, :, list(order)]
+        empty = (~shuffled.any(-1)).long().argsort(dim=-1, stable=True)
+        empty_last = shuffled.take_along_dim(empty[..., None], dim=2)
+        found = in_order(replace(batch, offsets=empty_last))
+        torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    heights = expected @ torch.tensor(HEIGHT)
+    held = batch.hydrogens > 1
+    assert (heights[held][:, :1] >= heights[held].where(batch.filled[held], -9)).all()
+    handed = torch.linalg.det(expected[..., :3, :])
+    assert (handed[batch.hydrogens > 2] > 0.1).all()
+    assert (batch.hydrogens > 1).any()
+
+
+def test_the_place_of_a_hydrogen_is_embedded(batch_of):
+    """Latents must carry the order: without it two would stand for one."""
+    batch, embedding = batch_of("CCN"), TokenEmbedding(16)
+    pair = batch.offsets.clone()
+    two = int((batch.hydrogens[0] == 2).nonzero()[0, 0])
+    pair[0, two, :2] = batch.offsets[0, two, [1, 0]]
+    assert (embedding(batch) - embedding(replace(batch, offsets=pair))).abs().max() > 1e-2
 
 
 def test_padding_and_mates_change_nothing(tokenizer, batch_of):

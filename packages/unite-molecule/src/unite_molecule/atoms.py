@@ -22,9 +22,10 @@ class Frame:
     origin: Float[Tensor, "b 3"]
 
     def enter(self, batch: MoleculeBatch) -> MoleculeBatch:
-        """The batch seen from the frame."""
+        """The batch seen from the frame, each token's hydrogens in the frame's order."""
         moved = (batch.coordinates - self.origin[:, None]) * batch.mask[..., None]
-        return self.turn(batch, moved, self.rotation)
+        turned = self.turn(batch, moved, self.rotation)
+        return replace(turned, offsets=in_order(turned))
 
     def leave(self, batch: MoleculeBatch) -> MoleculeBatch:
         """The batch of this frame, seen from the world."""
@@ -58,6 +59,29 @@ class FramedMolecules:
         return FramedMolecules(self.target[rows], self.frame[rows])
 
 
+HEIGHT = (1.0, 2.0, 3.0)
+"""The direction along which hydrogens are ordered: no axis, where symmetric ones lie level."""
+
+
+def in_order(batch: MoleculeBatch) -> Float[Tensor, "b n 4 3"]:
+    """Each token's hydrogens from the highest down; three or more turn left seen from outside.
+
+    Hydrogens of one atom are a set, and no continuous function gives a set's members an order: a
+    turn of a methyl group by a third would take each to the next. So latents carry the order, which
+    the decoder then follows smoothly; were it free to choose, it would err where its choice jumps.
+    """
+    with torch.no_grad():
+        heights = batch.offsets @ batch.offsets.new_tensor(HEIGHT)
+        heights = heights.masked_fill(~batch.filled, -torch.inf)
+        order = heights.argsort(dim=-1, descending=True, stable=True)
+    ordered = batch.offsets.take_along_dim(order[..., None], dim=2)
+    first, second, third, fourth = ordered.unbind(2)
+    handed = (torch.linalg.cross(first, second) * third).sum(-1)
+    wrong = ((handed < 0) & (batch.hydrogens > 2))[..., None]
+    turned = second.where(~wrong, third), third.where(~wrong, second)
+    return torch.stack([first, *turned, fourth], dim=2)
+
+
 def centroid(batch: MoleculeBatch) -> Float[Tensor, "b 3"]:
     """Mean of the token coordinates."""
     count = batch.mask.sum(1, keepdim=True)
@@ -77,12 +101,12 @@ def principal_axes(batch: MoleculeBatch) -> Float[Tensor, "b 3 3"]:
 
 
 class PositionEmbedding(nn.Sequential):
-    """An MLP of positions in angstrom [.., 3] at width h."""
+    """An MLP of positions in angstrom, and of `marks` more numbers, at width h."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(tag_adamw(linear(3, width)), nn.SiLU(), linear(width, width))
+    def __init__(self, width: int, marks: int = 0) -> None:
+        super().__init__(tag_adamw(linear(3 + marks, width)), nn.SiLU(), linear(width, width))
 
-    def forward(self, x: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b h"]:
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b h"]:
         # float32: bfloat16 rounds a coordinate of 3 angstrom by up to 0.008
         with torch.autocast(x.device.type, enabled=False):
             first = self[0](x)
@@ -91,7 +115,7 @@ class PositionEmbedding(nn.Sequential):
 
 
 class TokenEmbedding(nn.Module):
-    """Element, charge, hydrogens and coordinates of each token in the frame, at width h."""
+    """What each token holds, seen from the frame, hydrogens in their order; at width h."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -100,10 +124,12 @@ class TokenEmbedding(nn.Module):
         self.hydrogen_count = tag_adamw(nn.Embedding(MAX_HYDROGENS + 1, width))
         self.charge = tag_adamw(linear(1, width))
         self.coordinates = PositionEmbedding(width)
-        self.hydrogens = PositionEmbedding(width)
+        self.hydrogens = PositionEmbedding(width, MAX_HYDROGENS)
 
     def forward(self, batch: MoleculeBatch) -> Float[Tensor, "b n h"]:
-        each = self.hydrogens(batch.offsets) * batch.filled[..., None]
+        places = torch.eye(MAX_HYDROGENS).to(batch.offsets).expand(*batch.filled.shape, -1)
+        placed = torch.cat([batch.offsets, places], dim=-1)
+        each = self.hydrogens(placed) * batch.filled[..., None]
         embedded: Tensor = (
             self.element(batch.elements)
             + self.hydrogen_count(batch.hydrogens)

@@ -1,7 +1,5 @@
 """How far a prediction is from the molecules it should be."""
 
-from itertools import permutations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,32 +7,13 @@ from torch import Tensor
 
 from unite_molecule.config import LossWeights
 from unite_molecule.decoder import MoleculePrediction, pair_distances
-from unite_molecule.layout import MAX_HYDROGENS, MoleculeBatch
-
-ORDERS = torch.tensor(list(permutations(range(MAX_HYDROGENS))))
+from unite_molecule.layout import MoleculeBatch
 
 
 def class_loss(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean cross entropy over the leading axes."""
     losses = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
     return (losses * weight.flatten()).sum() / weight.sum().clamp(min=1)
-
-
-def matched_offsets(
-    predicted: Float[Tensor, "b n 4 3"], target: MoleculeBatch
-) -> Float[Tensor, "b n 4 3"]:
-    """The target's hydrogens in the order of the prediction's slots that costs least.
-
-    Hydrogens of one atom are a set; only orders that keep the taken slots first are allowed.
-    """
-    orders = ORDERS.to(predicted.device)
-    cost = (predicted.detach()[..., :, None, :] - target.offsets[..., None, :, :]).square().sum(-1)
-    filled = target.filled
-    forbidden = filled[..., :, None] != filled[..., None, :]
-    cost = (cost * (filled[..., :, None] & filled[..., None, :])).masked_fill(forbidden, 1e9)
-    slots = torch.arange(MAX_HYDROGENS, device=predicted.device)
-    best = orders[cost[..., slots, orders].sum(-1).argmin(-1)]
-    return target.offsets.gather(2, best[..., None].expand_as(target.offsets))
 
 
 def coordinate_loss(prediction: MoleculePrediction, target: MoleculeBatch) -> Tensor:
@@ -73,12 +52,10 @@ def molecule_loss(
     token = target.mask.float()
     pairs = target.mask[:, :, None] & target.mask[:, None]
     off_diagonal = ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
-    atoms, offsets = (
-        coordinate_loss(prediction, target),
-        matched_offsets(prediction.offsets, target),
-    )
-    hydrogens = over_hydrogens((prediction.offsets - offsets).square().sum(-1), target)
-    stretch = over_hydrogens((lengths(prediction.offsets) - lengths(offsets)).square(), target)
+    atoms = coordinate_loss(prediction, target)
+    hydrogens = over_hydrogens((prediction.offsets - target.offsets).square().sum(-1), target)
+    gaps = lengths(prediction.offsets) - lengths(target.offsets)
+    stretch = over_hydrogens(gaps.square(), target)
     terms = {
         "element": weights.element * class_loss(prediction.elements, elements, token),
         "charge": weights.charge * class_loss(prediction.charges, charges, token),
