@@ -24,22 +24,22 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def read_literals(cls, values: Any) -> Any:
+    def _read_literals(cls, values: Any) -> Any:
         """Recipes give text, which pydantic does not take for a literal that is a number."""
         if not isinstance(values, dict):
             return values
-        fields = {name: literals(field.annotation) for name, field in cls.model_fields.items()}
+        fields = {name: _literals(field.annotation) for name, field in cls.model_fields.items()}
         return {
             key: fields.get(key, {}).get(value, value) if isinstance(value, str) else value
             for key, value in values.items()
         }
 
 
-def literals(annotation: Any) -> dict[str, Any]:
+def _literals(annotation: Any) -> dict[str, Any]:
     """The values of a Literal type, or of those in a union, by their text."""
     if get_origin(annotation) is Literal:
         return {str(value): value for value in get_args(annotation)}
-    return {text: value for part in get_args(annotation) for text, value in literals(part).items()}
+    return {text: value for part in get_args(annotation) for text, value in _literals(part).items()}
 
 
 class InContextConfig(Section):
