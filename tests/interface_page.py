@@ -84,7 +84,8 @@ def entry(node: Definition) -> str:
 def section(module: str) -> str:
     """A module's part of the page. KeyError where a chosen name is not there."""
     tree = ast.parse((SOURCE / f"{module}.py").read_text())
-    entries = {part.name: entry(part) for part in tree.body if isinstance(part, Definition)}
+    public = (part for part in tree.body if isinstance(part, Definition) and is_member(part.name))
+    entries = {part.name: entry(part) for part in public}
     entries |= {name: f"- `{name}`" for name in constants(tree.body)}
     names = CHOSEN.get(module, entries)
     title = f"## unite_core.{module.replace('/', '.')}"
