@@ -140,6 +140,19 @@ def test_hydrogens_of_a_token_have_one_order(smiles, batch_of):
     assert (batch.hydrogens > 1).any()
 
 
+def test_autocast_does_not_change_the_order(batch_of):
+    """Heights of 4.5 and 4.51 are one number in bfloat16."""
+    batch = batch_of("CCN")
+    two = int((batch.hydrogens[0] == 2).nonzero()[0, 0])
+    offsets = batch.offsets.clone()
+    offsets[0, two, 0], offsets[0, two, 1] = torch.tensor([[0, 0, 1.5], [0, 0.005, 1.5]])
+    close = replace(batch, offsets=offsets)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = in_order(close)
+    torch.testing.assert_close(found, in_order(close), atol=0, rtol=0)
+    torch.testing.assert_close(found[0, two, 0], offsets[0, two, 1], atol=0, rtol=0)
+
+
 def test_the_place_of_a_hydrogen_is_embedded(batch_of):
     """Latents must carry the order: without it two would stand for one."""
     batch, embedding = batch_of("CCN"), TokenEmbedding(16)

@@ -71,7 +71,8 @@ def in_order(batch: MoleculeBatch) -> Float[Tensor, "b n 4 3"]:
     the decoder then follows smoothly; were it free to choose, it would err where its choice jumps.
     """
     with torch.no_grad():
-        heights = batch.offsets @ batch.offsets.new_tensor(HEIGHT)
+        # no matrix product: autocast would round it, and training see another order
+        heights = (batch.offsets * batch.offsets.new_tensor(HEIGHT)).sum(-1)
         heights = heights.masked_fill(~batch.filled, -torch.inf)
         order = heights.argsort(dim=-1, descending=True, stable=True)
     ordered = batch.offsets.take_along_dim(order[..., None], dim=2)
@@ -127,8 +128,9 @@ class TokenEmbedding(nn.Module):
         self.hydrogens = PositionEmbedding(width, MAX_HYDROGENS)
 
     def forward(self, batch: MoleculeBatch) -> Float[Tensor, "b n h"]:
-        places = torch.eye(MAX_HYDROGENS).to(batch.offsets).expand(*batch.filled.shape, -1)
-        placed = torch.cat([batch.offsets, places], dim=-1)
+        x = batch.offsets
+        places = torch.eye(MAX_HYDROGENS, dtype=x.dtype, device=x.device)
+        placed = torch.cat([x, places.expand(*batch.filled.shape, -1)], dim=-1)
         each = self.hydrogens(placed) * batch.filled[..., None]
         embedded: Tensor = (
             self.element(batch.elements)
