@@ -113,6 +113,8 @@ def test_training_starts_from_the_weights_of_a_model(unite: Run, trained: Path) 
     )
     assert before.keys() == after.keys()
     assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
+    again = ["train", "toy-small", "--from", "no/such/model", "--output", "tuned", *options]
+    assert unite(*again, "--resume", "auto")[0] == 0  # the run's own weights are all it needs
 
 
 def test_a_resumed_run_keeps_its_own_weights(unite: Run, trained: Path) -> None:

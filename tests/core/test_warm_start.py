@@ -1,5 +1,4 @@
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,11 @@ from unite_core.errors import ConfigurationError, StorageError
 from unite_core.model import UniteModel
 from unite_core.warm_start import start_from
 
-Make = Callable[..., UniteModel]
-
 
 def toy(seed: int, **changes: object) -> UniteModel:
     torch.manual_seed(seed)
     encoder = {"width": 16, "depth": 2, "heads": 2, "latent_dim": 4}
-    data = {"count": 8, "longest": 5, "conditional": changes.pop("conditional", True)}
-    return UniteModel("toy", data, {**encoder, **changes}, {"longest": 5})
+    return UniteModel("toy", {"count": 8, "longest": 5}, {**encoder, **changes}, {"longest": 5})
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def run(
     config: RunConfig, resume: Literal["auto"] | Path | None, weights: str | None = None
 ) -> None:
     """Train as `config` says, from `weights` unless there is a run to resume; say what was made."""
+    from unite_core import checkpoint
     from unite_core.evaluation import preview
     from unite_core.failures import explain
     from unite_core.model import build_model
@@ -84,7 +85,8 @@ def run(
     from unite_core.warm_start import start_from
 
     model = build_model(config)
-    if weights is not None:
+    resumes = resume == "auto" and checkpoint.found(config.output / "checkpoints")
+    if weights is not None and not resumes:
         start_from(model, weights)
     trainer = Trainer(
         objective=JointObjective(model, config.objective),
