@@ -1,6 +1,7 @@
 """Layouts and frames, each trained for the same time: quality against wall-clock time.
 
-Runs are kept in --runs and go on where they were stopped.
+Every quantity is its head's best class: joint decisions would hide what a short run has not learned
+(and find hardly anything that fits). Runs are kept in --runs and go on where they were stopped.
 """
 
 import argparse
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
-from trials import reconstructed, sampled, snapshots, train
+from trials import one_by_one, reconstructed, sampled, snapshots, train
 from unite_core.model import load_model
 from unite_core.recipes import load_recipe
 
@@ -28,7 +29,8 @@ def measure(variant: str, run: Path, count: int) -> list[Row]:
     rows = []
     for minutes, path in snapshots(run).items():
         model = load_model(path)
-        scores = {**sampled(model, count), **reconstructed(model, count)}
+        with one_by_one():
+            scores = {**sampled(model, count), **reconstructed(model, count)}
         rows.append({"variant": variant, "minutes": minutes, **scores})
     return rows
 

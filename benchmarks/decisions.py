@@ -1,18 +1,15 @@
 """What joint decisions change: the same latents decoded by each head's best class, and jointly."""
 
 import argparse
-from unittest.mock import patch
 
 from environment import Row, publish
-from trials import held_out, sampled
+from trials import held_out, one_by_one, sampled
 from unite_core.model import UniteModel, load_model
-from unite_molecule import modality
-from unite_molecule.assignment import independent
 
 
 def measure(model: UniteModel, samples: int) -> list[Row]:
     """A row for each way, and the data's."""
-    with patch.object(modality, "assign", independent):
+    with one_by_one():
         apart = sampled(model, samples)
     return [
         {"decisions": "one by one", **apart},
