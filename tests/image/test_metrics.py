@@ -3,8 +3,9 @@ import pytest
 from unite_core.errors import ConfigurationError, DataError
 from unite_image import features, metrics
 from unite_image.config import ImageConfig, ImageScoreConfig
-from unite_image.image_sets import ImageList
+from unite_image.image_sets import Blurred, ImageList
 from unite_image.metrics import score_reconstruction, score_sets, score_table
+from unite_image.statistics import measure
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +36,29 @@ def test_figures_do_not_move_with_batch_size(pictures, pooled, monkeypatch):
     expected = score_sets(pooled, *sets)
     monkeypatch.setattr(features, "BATCH", 4)
     monkeypatch.setenv("UNITE_CACHE", "")
-    monkeypatch.setattr(metrics, "reference_statistics", metrics.measure)
+    monkeypatch.setattr(
+        metrics, "reference_statistics", lambda network, images, _: measure(network, images)
+    )
     found = score_sets(pooled, *sets)
     for row, figures in expected.items():
         assert found[row] == pytest.approx(figures, rel=1e-6, abs=1e-9)
+
+
+def test_a_measured_reference_is_neither_encoded_nor_blurred_again(pictures, pooled, monkeypatch):
+    samples, training, held_out = (ImageList(pictures(n, seed=n)) for n in (9, 30, 10))
+    expected = score_sets(pooled, samples, training, held_out)
+    monkeypatch.setattr("unite_image.statistics.measure", None)
+    monkeypatch.setattr(Blurred, "images", None)
+    assert score_sets(pooled, samples, training, held_out) == expected
+
+
+def test_another_reference_is_measured_anew(pictures, pooled):
+    samples, held_out = ImageList(pictures(9)), ImageList(pictures(10, seed=1))
+    first, second = (
+        score_sets(pooled, samples, ImageList(pictures(30, seed=seed)), held_out) for seed in (2, 3)
+    )
+    assert first["data blurred by 2 px"] != second["data blurred by 2 px"]
+    assert first["samples"] != second["samples"]
 
 
 def test_published_statistics_are_a_reference(pictures, tmp_path, use_pooled):

@@ -60,11 +60,11 @@ def test_fingerprint_is_of_the_pixels(pictures):
 
 def test_reference_is_measured_once(pictures, pooled, cache, monkeypatch):
     images = ImageList(pictures(5))
-    first = reference_statistics(pooled, images)
+    first = reference_statistics(pooled, images, "own")
     (path,) = cache.iterdir()
-    assert path.name == f"{fingerprint(images)}-pooled.npz"
+    assert path.name == "own-pooled.npz"
     monkeypatch.setattr(statistics, "measure", None)
-    second = reference_statistics(pooled, images)
+    second = reference_statistics(pooled, images, "own")
     assert np.array_equal(first.covariance, second.covariance)
     assert np.array_equal(first.kept, second.kept)
 
@@ -72,7 +72,7 @@ def test_reference_is_measured_once(pictures, pooled, cache, monkeypatch):
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
 def test_damaged_cache_is_measured_anew(pictures, pooled, cache, damage):
     images = ImageList(pictures(5))
-    expected = reference_statistics(pooled, images)
+    expected = reference_statistics(pooled, images, "own")
     (path,) = cache.iterdir()
     content = path.read_bytes()
     middle = len(content) // 2
@@ -83,7 +83,7 @@ def test_damaged_cache_is_measured_anew(pictures, pooled, cache, damage):
         "foreign": b"something else",
     }
     path.write_bytes(changed[damage])
-    found = reference_statistics(pooled, images)
+    found = reference_statistics(pooled, images, "own")
     assert np.array_equal(found.mean, expected.mean)
     assert np.array_equal(found.covariance, expected.covariance)
     assert path.read_bytes() == content

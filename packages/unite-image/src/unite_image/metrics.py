@@ -13,6 +13,7 @@ from unite_image.fidelity import fidelity, frechet_distance
 from unite_image.image_sets import Blurred, ImageList, ImageSet
 from unite_image.similarity import similarity
 from unite_image.statistics import (
+    fingerprint,
     holds_statistics,
     measure,
     read_statistics,
@@ -63,8 +64,10 @@ def score_sets(
     network: FeatureNetwork, samples: ImageSet, training: ImageSet, held_out: ImageSet
 ) -> Table:
     """The same rows for sets of images; distances are to `training`."""
-    statistics = reference_statistics(network, training)
-    blurred = reference_statistics(network, Blurred(training, BLUR))
+    name = fingerprint(training)
+    statistics = reference_statistics(network, training, name)
+    # named, not hashed: to blur a large reference takes far longer than all else here
+    blurred = reference_statistics(network, Blurred(training, BLUR), f"{name}-blurred-{BLUR:g}px")
     return {
         "samples": fidelity(network, encode_all(network, samples), statistics),
         "data": fidelity(network, encode_all(network, held_out), statistics),

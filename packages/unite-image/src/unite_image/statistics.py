@@ -86,10 +86,9 @@ def fingerprint(images: ImageSet) -> str:
     return digest.hexdigest()
 
 
-def reference_statistics(network: FeatureNetwork, images: ImageSet) -> Statistics:
-    """Statistics of images, from the cache where the same images were measured before."""
-    directory = cache_root() / "image-statistics"
-    path = directory / f"{fingerprint(images)}-{network.name}.npz"
+def reference_statistics(network: FeatureNetwork, images: ImageSet, name: str) -> Statistics:
+    """Statistics of images, from the cache where they were measured before under this name."""
+    path = cache_root() / "image-statistics" / f"{name}-{network.name}.npz"
     try:
         return load(path)
     except (DataError, ValueError):
