@@ -1,13 +1,10 @@
 """Samplers of one model at equal numbers of network evaluations, and at several temperatures."""
 
 import argparse
-from functools import partial
-from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 from environment import RESULTS, Row, publish
 from trials import sampled
-from unite_core import sampling
 from unite_core.model import UniteModel, load_model
 
 PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
@@ -27,8 +24,7 @@ def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row
 
 def measure_noise(model: UniteModel, strength: float, temperature: float, count: int) -> Row:
     """The stochastic sampler with other noise."""
-    with patch.object(sampling, "stochastic", partial(sampling.stochastic, strength=strength)):
-        scores = sampled(model, count, steps=STEPS, temperature=temperature)
+    scores = sampled(model, count, steps=STEPS, temperature=temperature, strength=strength)
     return {"strength": strength, "temperature": temperature, **scores}
 
 

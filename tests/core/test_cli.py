@@ -388,6 +388,12 @@ def test_a_configuration_error_is_exit_2_and_makes_nothing(
         (["--output", "s.json", "-n", "0"], "-n"),
         (["--output", "s.json", "--guidance", "nan"], "'nan' is not a finite number"),
         (["--output", "s.json", "--guidance", "x"], "'x' is not a finite number"),
+        (["--output", "s.json", "--temperature", "nan"], "'nan' is not a finite number"),
+        (["--output", "s.json", "--strength", "-1"], "'-1' is not a finite number of at least 0"),
+        (
+            ["--output", "s.json", "--strength", "2", "--solver", "heun"],
+            "strength 2 is of the solver stochastic: heun draws no fresh noise",
+        ),
         (["--output", "s.json", "--guidnace", "2"], "did you mean '--guidance'?"),
         (["--output", "s.json", "--trajectory", "3"], "unknown ending '.json'"),
         (["--output", "s.png", "--trajectory", "1"], "--trajectory"),

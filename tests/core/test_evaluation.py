@@ -59,6 +59,10 @@ def test_samples_follow_all_settings(model: UniteModel) -> None:
     expected = model.generate(4, steps=3, solver="heun", seed=5, batch_size=2, guidance=1.5)
     for a, b in zip(generate(model, 4, sampling), expected, strict=True):
         assert np.array_equal(a, b)
+    sampling = Sampling(steps=3, temperature=0.5, strength=1.0)
+    expected = model.generate(4, steps=3, temperature=0.5, strength=1.0)
+    for a, b in zip(generate(model, 4, sampling), expected, strict=True):
+        assert np.array_equal(a, b)
 
 
 def size_of(path: Path) -> tuple[int, int]:

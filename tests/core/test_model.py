@@ -1,7 +1,9 @@
 """UniteModel from Python: tokenize, reconstruct, generate, save and load."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,36 @@ def test_generation_repeats_by_seed(solver: str) -> None:
     )
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.fixture
+def far() -> UniteModel:
+    """A model far from its start, where outputs hardly depend on inputs."""
+    model = toy_model().eval()
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+def test_strength_zero_is_euler_and_the_default_the_modalitys(far: UniteModel) -> None:
+    def made(**how: Any) -> np.ndarray:
+        return np.concatenate(far.generate(4, steps=3, precision="no", **how))
+
+    near = partial(np.allclose, rtol=1e-5, atol=1e-7)
+    assert near(made(strength=0.0), made(solver="euler"))
+    assert near(made(), made(strength=far.modality.strength))
+    assert not near(made(), made(strength=1.0))
+
+
+def test_a_trajectory_has_the_strength_that_it_is_given(far: UniteModel) -> None:
+    ends = [strip[-1] for strip in far.trajectories(4, 2, steps=3, strength=1.0)]
+    others = [strip[-1] for strip in far.trajectories(4, 2, steps=3)]
+    assert not all(np.allclose(a, b, rtol=1e-5) for a, b in zip(ends, others, strict=True))
+
+
+def test_only_the_stochastic_solver_has_a_strength() -> None:
+    with pytest.raises(ConfigurationError, match="strength 2 is of the solver stochastic"):
+        toy_model().generate(1, solver="heun", strength=2.0)
 
 
 def test_tokenize_ignores_batch_mates() -> None:

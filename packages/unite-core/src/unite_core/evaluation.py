@@ -15,6 +15,7 @@ from torch import nn
 
 from unite_core.config import Solver
 from unite_core.errors import StorageError
+from unite_core.latents import check_strength
 from unite_core.modality import PICTURED
 from unite_core.model import UniteModel, open_model
 from unite_core.plugins import Plugin
@@ -29,7 +30,7 @@ Table = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn, as `UniteModel.generate` takes it."""
+    """How samples are drawn, as `UniteModel.generate` takes it. ConfigurationError."""
 
     steps: int = 50
     solver: Solver = "stochastic"
@@ -37,6 +38,10 @@ class Sampling:
     batch_size: int = 512
     guidance: float = 1.0
     temperature: float = 1.0
+    strength: float | None = None
+
+    def __post_init__(self) -> None:
+        check_strength(self.solver, self.strength)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unite_core import sampling
 from unite_core.config import Solver
+from unite_core.errors import ConfigurationError
 from unite_core.sampling import Denoiser
 from unite_core.types import Layout
 
@@ -50,15 +51,27 @@ def equal_size_rows(sizes: Tensor, batch_size: int) -> Iterator[Tensor]:
         yield from (sizes == size).nonzero()[:, 0].split(batch_size)
 
 
+def check_strength(solver: Solver, strength: float | None) -> None:
+    """ConfigurationError where a strength is given to a solver that draws no fresh noise."""
+    if strength is not None and solver != "stochastic":
+        raise ConfigurationError(
+            f"strength {strength:g} is of the solver stochastic: {solver} draws no fresh noise"
+        )
+
+
 def integrate(
-    denoise: Denoiser, noise: RowNoise, times: Float[Tensor, " s"], solver: Solver
+    denoise: Denoiser,
+    noise: RowNoise,
+    times: Float[Tensor, " s"],
+    solver: Solver,
+    strength: float,
 ) -> Tensor:
-    """Latents [b, n, d] from noise along `times`."""
+    """Latents [b, n, d] from noise along `times`; `strength` is the stochastic solver's."""
     solvers: dict[Solver, Callable[[Denoiser, Tensor, Tensor], Tensor]] = {
         "euler": sampling.euler,
         "heun": sampling.heun,
         "dopri5": sampling.dopri5,
-        "stochastic": partial(sampling.stochastic, noise=noise),
+        "stochastic": partial(sampling.stochastic, noise=noise, strength=strength),
     }
     return solvers[solver](denoise, noise(), times)
 

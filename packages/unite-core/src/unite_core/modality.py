@@ -87,6 +87,8 @@ class Modality(ABC):
     name: ClassVar[str]
     time_shift: ClassVar[float] = 1.0
     """Shift of the sampler's time grid: below 1 it spends more steps near the noise."""
+    strength: ClassVar[float] = 4.0
+    """Of the stochastic solver, unless it is given: more of it contracts the samples' spread."""
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
         self.config = config

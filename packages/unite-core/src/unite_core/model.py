@@ -16,7 +16,14 @@ from unite_core import flow, sampling
 from unite_core.config import EncoderConfig, RunConfig, Solver
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import ConfigurationError, StorageError
-from unite_core.latents import Recorder, RowNoise, equal_size_rows, integrate, spherical
+from unite_core.latents import (
+    Recorder,
+    RowNoise,
+    check_strength,
+    equal_size_rows,
+    integrate,
+    spherical,
+)
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
 from unite_core.threads import spread
@@ -120,21 +127,24 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         options: BaseModel | None = None,
         guidance: float = 1.0,
         temperature: float = 1.0,
+        strength: float | None = None,
         rows: Sequence[int] | None = None,
     ) -> list[Any]:
         """`count` new samples. The noise of sample i depends on (seed, i) alone.
 
         `guidance` is the scale of classifier-free guidance; other than 1 it needs a condition,
-        else ConfigurationError. `temperature` is the noise's standard deviation. `rows` are those
-        of the samples to make, by default all.
+        else ConfigurationError. `temperature` is the noise's standard deviation, `strength` how
+        much of it the stochastic solver draws anew, by default the modality's; other solvers refuse
+        it. `rows` are those of the samples to make, by default all.
         """
+        strength = self.chosen_strength(solver, strength)
         layout = self.draw_layout(count, seed, options, guidance)
         numbers = torch.arange(count) if rows is None else torch.tensor(rows, dtype=torch.int64)
         times = flow.time_grid(steps, self.modality.time_shift)
 
         def make(part: Layout, noise: RowNoise) -> list[Any]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                z = integrate(self.guided(part, guidance), noise, times, solver)
+                z = integrate(self.guided(part, guidance), noise, times, solver, strength)
             return self.decode(z, part, part.context)
 
         return self.in_batches(make, layout, numbers, seed, batch_size, temperature)
@@ -151,12 +161,14 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         options: BaseModel | None = None,
         guidance: float = 1.0,
         temperature: float = 1.0,
+        strength: float | None = None,
     ) -> list[list[Any]]:
         """The samples of `generate` on their way: for each one, the decoded clean estimates at
         `levels` noise levels, spread evenly over the steps from the first to the last.
         """
         if levels > steps:
             raise ConfigurationError(f"{levels} levels need as many steps, not {steps}")
+        strength = self.chosen_strength(solver, strength)
         layout = self.draw_layout(count, seed, options, guidance)
         times = flow.time_grid(steps, self.modality.time_shift)
         shown = times[torch.linspace(0, steps - 1, levels).round().long()]
@@ -164,7 +176,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         def make(part: Layout, noise: RowNoise) -> list[list[Any]]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 recorder = Recorder(self.guided(part, guidance), shown)
-                integrate(recorder, noise, times, solver)
+                integrate(recorder, noise, times, solver, strength)
             columns = (self.decode(recorder.kept[t], part, part.context) for t in recorder.levels)
             return list(map(list, zip(*columns, strict=True)))
 
@@ -200,6 +212,11 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
                 "leave guidance at 1"
             )
         return layout
+
+    def chosen_strength(self, solver: Solver, given: float | None) -> float:
+        """The stochastic solver's strength: the given one, or the modality's."""
+        check_strength(solver, given)
+        return self.modality.strength if given is None else given
 
     def in_batches(
         self,

@@ -60,7 +60,7 @@ def stochastic(
     z: Tensor,
     times: Float[Tensor, " s"],
     noise: Noise,
-    strength: float = 4.0,
+    strength: float,
 ) -> Tensor:
     """Euler with part of the noise drawn anew at each step: z' = t' z_hat + (1 - t') eps'.
 

@@ -15,8 +15,9 @@ from unite_core.cli.options import (
     Seed,
     Solving,
     Steps,
+    Strength,
     Temperature,
-    scale,
+    finite,
 )
 from unite_core.cli.outputs import check_directory, check_file, writes
 from unite_core.cli.terminal import show_made, show_rejected, show_table
@@ -28,7 +29,7 @@ from unite_core.recipes import data_config
 Scales = Annotated[
     list[float] | None,
     typer.Option(
-        parser=scale, metavar="SCALE", help=f"{GUIDED} Several draw a curve.", show_default="1"
+        parser=finite, metavar="SCALE", help=f"{GUIDED} Several draw a curve.", show_default="1"
     ),
 ]
 
@@ -49,6 +50,7 @@ def evaluate(
     batch_size: BatchSize = 512,
     guidance: Scales = None,
     temperature: Temperature = 1.0,
+    strength: Strength = None,
     modality: Annotated[str | None, typer.Option(help="Needed where several are there.")] = None,
     override: Annotated[
         list[str] | None,
@@ -82,7 +84,7 @@ def evaluate(
     from unite_core.processes import together
     from unite_core.sweep import plot_sweep, sweep
 
-    sampling = Sampling(steps, solver, seed, batch_size, temperature=temperature)
+    sampling = Sampling(steps, solver, seed, batch_size, temperature=temperature, strength=strength)
     with together() as team:
         model = open_on_device(directory, data=data.model_dump(mode="json"))
         result = sweep(model, count, sampling, scales, reference, team)
@@ -151,6 +153,7 @@ def report(
     batch_size: BatchSize = 512,
     guidance: Guidance = 1.0,
     temperature: Temperature = 1.0,
+    strength: Strength = None,
 ) -> None:
     """Write samples, figures, curves and report.html into a run."""
     models = {name: find_model(name) for name in [str(run), *(compare or [])]}
@@ -163,7 +166,7 @@ def report(
     from unite_core.evaluation import Sampling
     from unite_core.reporting import write_report
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength)
     story, files = write_report(run, models, count, sampling)
     show_table("Samples", story.scores, story.versions)
     show_table("Reconstruction", story.reconstruction, story.versions)

@@ -14,8 +14,8 @@ Solving = Annotated[Solver, typer.Option(help="How the steps are taken.")]
 Seed = Annotated[int, typer.Option(min=0, help="Sample i is a function of it and of i.")]
 
 
-def scale(text: str | float) -> float:
-    """A guidance scale, which may be a default; BadParameter where it is not one."""
+def finite(text: str | float) -> float:
+    """A number of at least 0, which may be a default; BadParameter where it is not one."""
     try:
         value = float(text)
     except ValueError:
@@ -26,7 +26,15 @@ def scale(text: str | float) -> float:
 
 
 GUIDED = "Scale of guidance towards the condition; 1 is none."
-Guidance = Annotated[float, typer.Option(parser=scale, metavar="SCALE", help=GUIDED)]
+Guidance = Annotated[float, typer.Option(parser=finite, metavar="SCALE", help=GUIDED)]
 TEMPERED = "Standard deviation of the noise; below 1 samples are more typical, less diverse."
-Temperature = Annotated[float, typer.Option(min=0.0, help=TEMPERED)]
+Temperature = Annotated[float, typer.Option(parser=finite, metavar="FLOAT", help=TEMPERED)]
+STRENGTH = (
+    "How much noise the stochastic solver draws anew: 0 none, 1 as ancestral sampling; the more, "
+    "the more typical and the less diverse are samples."
+)
+Strength = Annotated[
+    float | None,
+    typer.Option(parser=finite, metavar="FLOAT", help=STRENGTH, show_default="the modality's"),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Samples computed at once.")]

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unite_core.cli.options import BatchSize, Guidance, Model, Seed, Solving, Steps, Temperature
+from unite_core.cli.options import (
+    BatchSize,
+    Guidance,
+    Model,
+    Seed,
+    Solving,
+    Steps,
+    Strength,
+    Temperature,
+)
 from unite_core.cli.outputs import check_file, writes
 from unite_core.cli.sample_options import parse_options
 from unite_core.cli.terminal import show_made, show_rejected, show_table
@@ -54,6 +63,7 @@ SAMPLE_OPTIONS = (
     "--batch-size",
     "--guidance",
     "--temperature",
+    "--strength",
     "--trajectory",
     "--interpolate",
 )
@@ -71,6 +81,7 @@ def sample(
     batch_size: BatchSize = 512,
     guidance: Guidance = 1.0,
     temperature: Temperature = 1.0,
+    strength: Strength = None,
     trajectory: Levels = None,
     interpolate: Ends = None,
 ) -> None:
@@ -99,7 +110,7 @@ def sample(
     from unite_core.evaluation import Sampling, draw_strips, generate, open_on_device
     from unite_core.processes import together
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength)
     if trajectory is not None:
         model = open_on_device(directory)
         draw_strips(model, count or STRIPS, trajectory, sampling, options, output)
