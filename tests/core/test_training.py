@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator, DistributedType
 from core.test_checkpoint import assert_same
 from core.test_interruption import held_elsewhere
 from core.test_objective import ENCODER
@@ -127,6 +128,12 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path) -> No
     assert_same(newest(tmp_path)["model"], dict(trainer.model.state_dict()))
     report = json.loads((tmp_path / "nonfinite.jsonl").read_text())
     assert report["samples"] == trainer.plan.update_indices(3).tolist()
+
+
+def test_weights_in_pieces_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
+    with pytest.raises(ConfigurationError, match=r"FSDP cuts weights into pieces.*--multi_gpu"):
+        toy_trainer(tmp_path)
 
 
 def test_an_output_in_use_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def corrupt(z: Tensor, config: DecoderNoiseConfig) -> Tensor:
 
 
 class JointObjective(nn.Module):
-    """Both passes in one forward, so that DDP and FSDP see every use of the weights (eqs. 3-6)."""
+    """Both passes in one forward, so that DDP sees every use of the weights (eqs. 3-6)."""
 
     def __init__(self, model: UniteModel, config: ObjectiveConfig) -> None:
         super().__init__()

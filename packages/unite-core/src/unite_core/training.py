@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 
 from unite_core import checkpoint, nonfinite
@@ -16,7 +16,7 @@ from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batch
 from unite_core.clock import Clock
 from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
 from unite_core.ema import averaged
-from unite_core.errors import NonFiniteError, StorageError
+from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
 from unite_core.export import export
 from unite_core.interruption import (
     EXIT_CODE,
@@ -35,6 +35,7 @@ from unite_core.storage import bytes_to_keep, require_room, writing
 from unite_core.types import Losses
 
 logger = logging.getLogger(__name__)
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 Preview = Callable[[nn.Module, int], None]
 
 
@@ -44,6 +45,7 @@ class Trainer:
     Everything random is a function of the seed, the update's number and the rank, so a run resumes
     bit for bit from a checkpoint, except that with `minutes` the learning rate follows the clock.
     In `output`: checkpoints/, model/ (averaged weights), log.jsonl, tensorboard/, config.yaml.
+    ConfigurationError where Accelerate would cut weights into pieces (FSDP, DeepSpeed, Megatron).
     """
 
     def __init__(
@@ -58,6 +60,12 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision=config.precision, gradient_accumulation_steps=config.accumulation
         )
+        if self.accelerator.distributed_type in SHARDED:
+            raise ConfigurationError(
+                f"{self.accelerator.distributed_type.value} cuts weights into pieces, and Muon, "
+                "averages and checkpoints need whole ones: launch with torchrun, or with "
+                "accelerate's --multi_gpu"
+            )
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
