@@ -30,7 +30,7 @@ def measure(variant: str, run: Path, count: int) -> list[Row]:
     for minutes, path in snapshots(run).items():
         model = load_model(path)
         with one_by_one():
-            scores = {**sampled(model, count), **reconstructed(model, count)}
+            scores = {**sampled(model, count, rounds=0), **reconstructed(model, count)}
         rows.append({"variant": variant, "minutes": minutes, **scores})
     return rows
 

@@ -10,10 +10,10 @@ from unite_core.model import UniteModel, load_model
 def measure(model: UniteModel, samples: int) -> list[Row]:
     """A row for each way, and the data's."""
     with one_by_one():
-        apart = sampled(model, samples)
+        apart = sampled(model, samples, rounds=0)
     return [
         {"decisions": "one by one", **apart},
-        {"decisions": "jointly", **sampled(model, samples)},
+        {"decisions": "jointly", **sampled(model, samples, rounds=0)},
         {"decisions": "data", **held_out(model, samples)},
     ]
 

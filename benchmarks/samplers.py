@@ -1,4 +1,7 @@
-"""Samplers of one model at equal numbers of network evaluations, and at several temperatures."""
+"""Samplers at equal numbers of network evaluations, other noise, and rounds through latents.
+
+Samplers and noise are compared without rounds.
+"""
 
 import argparse
 
@@ -11,21 +14,30 @@ PER_STEP = {"euler": 1, "heun": 2, "stochastic": 1}
 """Network evaluations of a step."""
 STRENGTHS, TEMPERATURES = (1.0, 2.0, 4.0, 8.0), (1.0, 0.9, 0.8)
 """Of the stochastic sampler: shares of fresh noise, and the noise's standard deviations."""
+ROUNDS = range(5)
 STEPS = 50
-"""At which strengths and temperatures are compared."""
+"""At which strengths, temperatures and rounds are compared."""
 
 
 def measure(model: UniteModel, solver: str, evaluations: int, count: int) -> Row:
     """One sampler at one cost."""
     steps = evaluations // PER_STEP[solver]
-    scores = sampled(model, count, steps=steps, solver=solver)
+    scores = sampled(model, count, steps=steps, solver=solver, rounds=0)
     return {"solver": solver, "evaluations": evaluations, **scores}
 
 
 def measure_noise(model: UniteModel, strength: float, temperature: float, count: int) -> Row:
     """The stochastic sampler with other noise."""
-    scores = sampled(model, count, steps=STEPS, temperature=temperature, strength=strength)
+    scores = sampled(
+        model, count, steps=STEPS, temperature=temperature, strength=strength, rounds=0
+    )
     return {"strength": strength, "temperature": temperature, **scores}
+
+
+def measure_rounds(model: UniteModel, strength: float, rounds: int, count: int) -> Row:
+    """The stochastic sampler, and rounds through latents and back."""
+    scores = sampled(model, count, steps=STEPS, strength=strength, rounds=rounds)
+    return {"strength": strength, "rounds": rounds, **scores}
 
 
 def plot(rows: list[Row]) -> None:
@@ -60,7 +72,14 @@ def main() -> None:
         for strength in STRENGTHS
         for temperature in TEMPERATURES
     ]
-    publish("sampler_noise", noise, model=arguments.model, count=arguments.count, steps=STEPS)
+    settings = {"model": arguments.model, "count": arguments.count, "steps": STEPS}
+    publish("sampler_noise", noise, **settings)
+    rows = [
+        measure_rounds(model, strength, rounds, arguments.count)
+        for strength in STRENGTHS
+        for rounds in ROUNDS
+    ]
+    publish("sampler_rounds", rows, **settings)
 
 
 if __name__ == "__main__":

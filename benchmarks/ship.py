@@ -81,8 +81,9 @@ def main() -> None:
     parser.add_argument("--remark", action="append", required=True, help="what is wrong with it")
     arguments = parser.parse_args()
     source = arguments.run / "model"
-    plugin, sampling = plugin_of(source), Sampling()
-    model = open_on_device(source)
+    plugin, model = plugin_of(source), open_on_device(source)
+    modality = model.modality
+    sampling = Sampling(strength=modality.strength, rounds=modality.rounds)
     found = evaluate(model, arguments.samples, sampling, None)
     target = plugin.weights / arguments.name
     target.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def main() -> None:
     (target / LOG).write_text("".join(json.dumps(row) + "\n" for row in kept))
     plot_curves(kept, target / "curves.png")
     stamp = environment()
-    kind = model.modality.name
+    kind = modality.name
     card = CARD.format(
         name=arguments.name,
         modality=kind,
@@ -110,7 +111,8 @@ def main() -> None:
         steps=log[-1]["step"],
         command="\n".join(f"    {line}" for line in read_command(arguments.run).splitlines()),
         count=arguments.samples,
-        sampling=f"{sampling.steps} steps with the solver {sampling.solver}",
+        sampling=f"{sampling.steps} steps with the solver {sampling.solver} at strength "
+        f"{sampling.strength:g}, {sampling.rounds} rounds through latents and back",
         table=metric_table({**rows, "reconstruction": found.reconstruction}),
         remarks="".join(f"- {remark}\n" for remark in REMARKS[kind] + arguments.remark),
     )

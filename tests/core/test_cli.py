@@ -390,6 +390,8 @@ def test_a_configuration_error_is_exit_2_and_makes_nothing(
         (["--output", "s.json", "--guidance", "x"], "'x' is not a finite number"),
         (["--output", "s.json", "--temperature", "nan"], "'nan' is not a finite number"),
         (["--output", "s.json", "--strength", "-1"], "'-1' is not a finite number of at least 0"),
+        (["--output", "s.json", "--rounds", "-1"], "--rounds"),
+        (["--output", "s.png", "--trajectory", "3", "--rounds", "1"], "leave --rounds out"),
         (
             ["--output", "s.json", "--strength", "2", "--solver", "heun"],
             "strength 2 is of the solver stochastic: heun draws no fresh noise",

@@ -62,6 +62,37 @@ def test_only_the_stochastic_solver_has_a_strength() -> None:
         toy_model().generate(1, solver="heun", strength=2.0)
 
 
+def test_a_round_passes_samples_through_latents_and_back(far: UniteModel) -> None:
+    samples = far.generate(5, steps=3, precision="no", rounds=0)
+    for a, b in zip(samples, far.generate(5, steps=3, precision="no"), strict=True):
+        assert np.array_equal(a, b)  # the toy's own number of rounds
+    for rounds in (1, 2):
+        samples = far.again(samples)
+        made = far.generate(5, steps=3, precision="no", rounds=rounds)
+        for a, b in zip(samples, made, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_samples_that_are_not_accepted_stay_in_a_round(
+    far: UniteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = far.generate(4, steps=3)
+    expected = far.again(samples)
+
+    def accept(one: list[np.ndarray]) -> tuple[list[np.ndarray], dict[str, int]]:
+        refused = one[0] is samples[1] or one[0] is samples[2]
+        return ([], {"refused": 1}) if refused else (one, {})
+
+    monkeypatch.setattr(far.modality, "accept", accept)
+    found = far.again(samples)
+    assert found[1] is samples[1]
+    assert found[2] is samples[2]
+    for place in (0, 3):
+        np.testing.assert_allclose(found[place], expected[place], rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(far.modality, "accept", lambda one: ([], {"refused": 1}))
+    assert all(a is b for a, b in zip(far.again(samples), samples, strict=True))
+
+
 def test_tokenize_ignores_batch_mates() -> None:
     model = toy_model().eval()
     data = model.modality.dataset("train")

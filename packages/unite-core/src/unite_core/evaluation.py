@@ -39,6 +39,7 @@ class Sampling:
     guidance: float = 1.0
     temperature: float = 1.0
     strength: float | None = None
+    rounds: int | None = None
 
     def __post_init__(self) -> None:
         check_strength(self.solver, self.strength)
@@ -137,8 +138,13 @@ def draw_strips(
     options: BaseModel | None,
     path: Path,
 ) -> None:
-    """PNG of `count` samples, a row each, from the first of `levels` noise levels to the last."""
-    strips = model.trajectories(count, levels, **asdict(sampling), options=options)
+    """PNG of `count` samples, a row each, from the first of `levels` noise levels to the last.
+
+    It ends before the samples' `rounds`.
+    """
+    how = asdict(sampling)
+    del how["rounds"]
+    strips = model.trajectories(count, levels, **how, options=options)
     model.modality.preview([each for strip in strips for each in strip], path, columns=levels)
 
 

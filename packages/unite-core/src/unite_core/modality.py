@@ -89,6 +89,8 @@ class Modality(ABC):
     """Shift of the sampler's time grid: below 1 it spends more steps near the noise."""
     strength: ClassVar[float] = 4.0
     """Of the stochastic solver, unless it is given: more of it contracts the samples' spread."""
+    rounds: ClassVar[int] = 0
+    """How often samples pass through latents and back, unless it is given."""
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:
         self.config = config

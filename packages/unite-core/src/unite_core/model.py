@@ -112,6 +112,15 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         latents, layout, context = self.encode_same(batch, seed)
         return self.decode(latents.z, layout, context)
 
+    def again(self, samples: Sequence[Any]) -> list[Any]:
+        """Samples through latents and back; those that the modality does not accept as they are."""
+        accepted = [self.modality.accept([sample])[0] for sample in samples]
+        usable = [one for found in accepted for one in found]
+        made = iter(self.reconstruct(self.modality.collate(usable)) if usable else ())
+        return [
+            next(made) if found else sample for sample, found in zip(samples, accepted, strict=True)
+        ]
+
     def decode(self, z: Tensor, layout: Layout, context: Any) -> list[Any]:
         """Latents [b, n, d] in the user's form."""
         return self.modality.finish(self.decoder(z, layout.mask), layout, context)
@@ -128,24 +137,30 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         guidance: float = 1.0,
         temperature: float = 1.0,
         strength: float | None = None,
+        rounds: int | None = None,
         rows: Sequence[int] | None = None,
     ) -> list[Any]:
         """`count` new samples. The noise of sample i depends on (seed, i) alone.
 
         `guidance` is the scale of classifier-free guidance; other than 1 it needs a condition,
         else ConfigurationError. `temperature` is the noise's standard deviation, `strength` how
-        much of it the stochastic solver draws anew, by default the modality's; other solvers refuse
-        it. `rows` are those of the samples to make, by default all.
+        much of it the stochastic solver draws anew; other solvers refuse it. `rounds` is how often
+        the samples pass through latents and back, which makes their parts agree. Both are the
+        modality's by default. `rows` are those of the samples to make, by default all.
         """
         strength = self.chosen_strength(solver, strength)
         layout = self.draw_layout(count, seed, options, guidance)
         numbers = torch.arange(count) if rows is None else torch.tensor(rows, dtype=torch.int64)
         times = flow.time_grid(steps, self.modality.time_shift)
+        rounds = self.modality.rounds if rounds is None else rounds
 
         def make(part: Layout, noise: RowNoise) -> list[Any]:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 z = integrate(self.guided(part, guidance), noise, times, solver, strength)
-            return self.decode(z, part, part.context)
+            samples = self.decode(z, part, part.context)
+            for _ in range(rounds):
+                samples = self.again(samples)
+            return samples
 
         return self.in_batches(make, layout, numbers, seed, batch_size, temperature)
 
@@ -164,7 +179,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         strength: float | None = None,
     ) -> list[list[Any]]:
         """The samples of `generate` on their way: for each one, the decoded clean estimates at
-        `levels` noise levels, spread evenly over the steps from the first to the last.
+        `levels` noise levels, spread evenly over the steps from the first to the last. No rounds.
         """
         if levels > steps:
             raise ConfigurationError(f"{levels} levels need as many steps, not {steps}")

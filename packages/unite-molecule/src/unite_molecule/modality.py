@@ -66,6 +66,7 @@ class MoleculeModality(Modality):
     """3D molecules, one latent for each heavy atom or each atom."""
 
     name = "molecule"
+    rounds = 2
     config: MoleculeConfig
 
     def __init__(self, config: BaseModel, statistics: Mapping[str, Any]) -> None:

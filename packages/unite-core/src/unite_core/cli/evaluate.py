@@ -12,6 +12,7 @@ from unite_core.cli.options import (
     BatchSize,
     Count,
     Guidance,
+    Rounds,
     Seed,
     Solving,
     Steps,
@@ -51,6 +52,7 @@ def evaluate(
     guidance: Scales = None,
     temperature: Temperature = 1.0,
     strength: Strength = None,
+    rounds: Rounds = None,
     modality: Annotated[str | None, typer.Option(help="Needed where several are there.")] = None,
     override: Annotated[
         list[str] | None,
@@ -84,7 +86,15 @@ def evaluate(
     from unite_core.processes import together
     from unite_core.sweep import plot_sweep, sweep
 
-    sampling = Sampling(steps, solver, seed, batch_size, temperature=temperature, strength=strength)
+    sampling = Sampling(
+        steps,
+        solver,
+        seed,
+        batch_size,
+        temperature=temperature,
+        strength=strength,
+        rounds=rounds,
+    )
     with together() as team:
         model = open_on_device(directory, data=data.model_dump(mode="json"))
         result = sweep(model, count, sampling, scales, reference, team)
@@ -154,6 +164,7 @@ def report(
     guidance: Guidance = 1.0,
     temperature: Temperature = 1.0,
     strength: Strength = None,
+    rounds: Rounds = None,
 ) -> None:
     """Write samples, figures, curves and report.html into a run."""
     models = {name: find_model(name) for name in [str(run), *(compare or [])]}
@@ -166,7 +177,7 @@ def report(
     from unite_core.evaluation import Sampling
     from unite_core.reporting import write_report
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     story, files = write_report(run, models, count, sampling)
     show_table("Samples", story.scores, story.versions)
     show_table("Reconstruction", story.reconstruction, story.versions)

@@ -37,4 +37,12 @@ Strength = Annotated[
     float | None,
     typer.Option(parser=finite, metavar="FLOAT", help=STRENGTH, show_default="the modality's"),
 ]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="How often samples pass through latents and back, which makes their parts agree.",
+        show_default="the modality's",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Samples computed at once.")]

@@ -9,6 +9,7 @@ from unite_core.cli.options import (
     BatchSize,
     Guidance,
     Model,
+    Rounds,
     Seed,
     Solving,
     Steps,
@@ -64,6 +65,7 @@ SAMPLE_OPTIONS = (
     "--guidance",
     "--temperature",
     "--strength",
+    "--rounds",
     "--trajectory",
     "--interpolate",
 )
@@ -82,6 +84,7 @@ def sample(
     guidance: Guidance = 1.0,
     temperature: Temperature = 1.0,
     strength: Strength = None,
+    rounds: Rounds = None,
     trajectory: Levels = None,
     interpolate: Ends = None,
 ) -> None:
@@ -93,6 +96,8 @@ def sample(
         raise ConfigurationError(f"CHECKPOINT comes before {checkpoint}")
     if trajectory is not None and interpolate is not None:
         raise ConfigurationError("--trajectory and --interpolate exclude each other")
+    if trajectory is not None and rounds is not None:
+        raise ConfigurationError("--trajectory ends before the rounds: leave --rounds out")
     directory = find_model(checkpoint)
     plugin = plugin_of(directory)
     options = parse_options(plugin.sample_options, words or [], SAMPLE_OPTIONS)
@@ -110,7 +115,7 @@ def sample(
     from unite_core.evaluation import Sampling, draw_strips, generate, open_on_device
     from unite_core.processes import together
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     if trajectory is not None:
         model = open_on_device(directory)
         draw_strips(model, count or STRIPS, trajectory, sampling, options, output)
