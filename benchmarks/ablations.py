@@ -38,7 +38,7 @@ def measure(variant: str, run: Path, count: int) -> list[Row]:
 def plot(rows: list[Row]) -> None:
     """Quality against minutes, a line for each variant."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 3.5), layout="constrained")
-    for panel, metric in zip(panels, ("molecule_stable", "strict_valid", "rmsd"), strict=True):
+    for panel, metric in zip(panels, ("atom_stable", "bonds_as_distances", "rmsd"), strict=True):
         for variant in VARIANTS:
             own = [row for row in rows if row["variant"] == variant]
             times, values = zip(*((row["minutes"], row[metric]) for row in own), strict=True)

@@ -67,7 +67,7 @@ def test_a_round_passes_samples_through_latents_and_back(far: UniteModel) -> Non
     for a, b in zip(samples, far.generate(5, steps=3, precision="no"), strict=True):
         assert np.array_equal(a, b)  # the toy's own number of rounds
     for rounds in (1, 2):
-        samples = far.again(samples)
+        samples = far.again(samples, precision="no")
         made = far.generate(5, steps=3, precision="no", rounds=rounds)
         for a, b in zip(samples, made, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -77,14 +77,14 @@ def test_samples_that_are_not_accepted_stay_in_a_round(
     far: UniteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = far.generate(4, steps=3)
-    expected = far.again(samples)
+    expected = far.again(samples, precision="no")
 
     def accept(one: list[np.ndarray]) -> tuple[list[np.ndarray], dict[str, int]]:
         refused = one[0] is samples[1] or one[0] is samples[2]
         return ([], {"refused": 1}) if refused else (one, {})
 
     monkeypatch.setattr(far.modality, "accept", accept)
-    found = far.again(samples)
+    found = far.again(samples, precision="no")
     assert found[1] is samples[1]
     assert found[2] is samples[2]
     for place in (0, 3):

@@ -112,14 +112,17 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         latents, layout, context = self.encode_same(batch, seed)
         return self.decode(latents.z, layout, context)
 
-    def again(self, samples: Sequence[Any]) -> list[Any]:
+    @torch.no_grad()
+    def again(self, samples: Sequence[Any], precision: Precision = "bf16") -> list[Any]:
         """Samples through latents and back; those that the modality does not accept as they are."""
         accepted = [self.modality.accept([sample])[0] for sample in samples]
         usable = [one for found in accepted for one in found]
-        made = iter(self.reconstruct(self.modality.collate(usable)) if usable else ())
-        return [
-            next(made) if found else sample for sample, found in zip(samples, accepted, strict=True)
-        ]
+        if not usable:
+            return list(samples)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            latents, layout, context = self.encode_same(self.modality.collate(usable), seed=0)
+        made = iter(self.decode(latents.z.float(), layout, context))
+        return [next(made) if found else old for old, found in zip(samples, accepted, strict=True)]
 
     def decode(self, z: Tensor, layout: Layout, context: Any) -> list[Any]:
         """Latents [b, n, d] in the user's form."""
@@ -159,7 +162,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
                 z = integrate(self.guided(part, guidance), noise, times, solver, strength)
             samples = self.decode(z, part, part.context)
             for _ in range(rounds):
-                samples = self.again(samples)
+                samples = self.again(samples, precision)
             return samples
 
         return self.in_batches(make, layout, numbers, seed, batch_size, temperature)
