@@ -66,6 +66,7 @@ class MoleculeModality(Modality):
     """3D molecules, one latent for each heavy atom or each atom."""
 
     name = "molecule"
+    strength = 2.0
     rounds = 2
     config: MoleculeConfig
 
