@@ -5,6 +5,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 from unite_molecule.assignment import Assignment, Beliefs, Program, assign, independent
 
 NEUTRALS = [(0, 0, 4, 0), (0, 0, 3, 1), (0, 0, 2, 2), (0, 0, 1, 3), (1, 0, 1, 1), (1, 0, 0, 2)]
@@ -82,6 +84,17 @@ def test_what_fits_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     found = assign(about)
     assert found.hydrogens.tolist() == [3, 1]
     assert found.bonds.tolist() == [[0, 1], [1, 0]]
+
+
+def test_first_piece_is_the_connected_component() -> None:
+    rng = np.random.default_rng(0)
+    for n in rng.integers(1, 10, 200):
+        upper = np.triu(rng.integers(1, 4, (n, n)) * (rng.random((n, n)) < 0.25), 1)
+        bonds = upper + upper.T
+        none = np.zeros(n, dtype=int)
+        _, labels = connected_components(csr_matrix(bonds), directed=False)
+        found = Assignment(none, none, none, bonds).first_piece()
+        assert np.array_equal(found, labels == labels[0])
 
 
 def test_pieces_are_joined() -> None:

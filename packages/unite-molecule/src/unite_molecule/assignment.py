@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 UNLIKELY = 20.0
 """States and orders this much less likely (natural logarithm) than the best are not considered."""
@@ -43,10 +42,17 @@ class Assignment:
     hydrogens: np.ndarray  # [n]
     bonds: np.ndarray  # [n, n], orders, symmetric
 
-    def pieces(self) -> np.ndarray:
-        """Which connected piece each token belongs to [n]."""
-        _, labels = connected_components(csr_matrix(self.bonds), directed=False)
-        return np.asarray(labels)
+    def first_piece(self) -> np.ndarray:
+        """Which tokens hang together with the first one [n], bool.
+
+        scipy's connected_components takes four times as long for a chain of nine.
+        """
+        reached: np.ndarray = np.arange(len(self.bonds)) == 0
+        while True:
+            further = reached | self.bonds[reached].any(0)
+            if (further == reached).all():
+                return reached
+            reached = further
 
     def fits(self, beliefs: Beliefs) -> bool:
         """Whether tokens are in known states, the charge is allowed and the molecule one piece."""
@@ -56,7 +62,7 @@ class Assignment:
         return (
             known.issuperset(map(tuple, np.stack(own, 1).tolist()))
             and bool(low <= beliefs.formal_charges[self.charges].sum() <= high)
-            and not self.pieces().any()
+            and bool(self.first_piece().all())
         )
 
 
@@ -146,8 +152,8 @@ def assign(beliefs: Beliefs) -> Assignment:
         found = program.solve()
         if found is None:
             return simple
-        pieces = found.pieces()
-        if not pieces.any():
+        piece = found.first_piece()
+        if piece.all():
             return found
-        program.join(pieces == 0)
+        program.join(piece)
     return simple
