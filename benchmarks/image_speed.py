@@ -118,8 +118,9 @@ def main() -> None:
     if arguments.memory_of is not None:
         report_memory(arguments.memory_of, arguments.batch_size)
         return
-    rows = speeds(arguments.batch_size, arguments.steps)
+    # first: a process begins with the peak of the one that starts it
     memory = {f"{draws} draws": peak_memory(draws, arguments.batch_size) for draws in (3, 14)}
+    rows = speeds(arguments.batch_size, arguments.steps)
     config = recipe(3, 1).model_dump(mode="json")
     publish("image_speed", rows, memory_gigabytes=memory, config=config)
 
