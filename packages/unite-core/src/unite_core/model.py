@@ -107,21 +107,20 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         return self.encode_same(batch, seed)[0]
 
     @torch.no_grad()
-    def reconstruct(self, batch: Batch, seed: int = 0) -> list[Any]:
+    def reconstruct(self, batch: Batch, seed: int = 0, precision: Precision = "no") -> list[Any]:
         """The batch through latents and back, in the user's form."""
-        latents, layout, context = self.encode_same(batch, seed)
-        return self.decode(latents.z, layout, context)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            latents, layout, context = self.encode_same(batch, seed)
+        z = latents.z.to(self.encoder.register_code.dtype)
+        return self.decode(z, layout, context)
 
-    @torch.no_grad()
     def again(self, samples: Sequence[Any], precision: Precision = "bf16") -> list[Any]:
         """Samples through latents and back; those that the modality does not accept as they are."""
         accepted = [self.modality.accept([sample])[0] for sample in samples]
         usable = [one for found in accepted for one in found]
         if not usable:
             return list(samples)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            latents, layout, context = self.encode_same(self.modality.collate(usable), seed=0)
-        made = iter(self.decode(latents.z.float(), layout, context))
+        made = iter(self.reconstruct(self.modality.collate(usable), precision=precision))
         return [next(made) if found else old for old, found in zip(samples, accepted, strict=True)]
 
     def decode(self, z: Tensor, layout: Layout, context: Any) -> list[Any]:
