@@ -100,9 +100,13 @@ def test_fresh_encoder_writes_the_latent_norm_bias() -> None:
 
 
 def test_activation_checkpointing_changes_no_gradient() -> None:
+    """In spans of two blocks; in-context tokens come in the middle of the second."""
+    config = IN_CONTEXT.model_copy(
+        update={"depth": 5, "in_context": InContextConfig(start=3, length=3)}
+    )
     gradients = []
     for checkpointing in (False, True):
-        encoder = trained(IN_CONTEXT)
+        encoder = trained(config)
         encoder.activation_checkpointing = checkpointing
         encoder(*inputs()).square().sum().backward()
         gradients.append([p.grad for p in encoder.parameters() if p.requires_grad])

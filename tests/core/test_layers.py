@@ -48,6 +48,15 @@ def test_both_attention_paths_agree() -> None:
     torch.testing.assert_close(layers.attend(q, k, v, bias), fused, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("length", [5, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_row_softmax_is_softmax(length: int, dtype: torch.dtype) -> None:
+    """Of rows short and long; of scores whose exponentials are no numbers, and of masked ones."""
+    scores = (1000 * torch.randn(7, length)).to(dtype)
+    scores[:, 1] = float("-inf")
+    torch.testing.assert_close(layers.row_softmax(scores), scores.softmax(-1))
+
+
 def test_no_bias_where_nothing_is_masked() -> None:
     assert layers.attention_bias(torch.ones(2, 3, dtype=torch.bool), torch.float32) is None
 

@@ -1,15 +1,20 @@
 """The Generative Encoder: one transformer that tokenizes and denoises (arXiv 2603.22283)."""
 
+from collections.abc import Callable, Iterable
+from math import isqrt
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from unite_core.config import EncoderConfig
+from unite_core.config import EncoderConfig, InContextConfig
 from unite_core.layers import (
     AdaLNBlock,
     RMSNorm,
+    Rotation,
     TimeEmbedding,
     attention_bias,
     linear,
@@ -21,13 +26,17 @@ from unite_core.layers import (
 from unite_core.parameters import tag_adamw
 from unite_core.types import Sequence, Tokens
 
+Place = tuple[Rotation, Tensor | None]
+"""Of a sequence's tokens: how far each is turned, and the attention bias of their mask."""
+
 
 class InContext(nn.Module):
     """Condition tokens [b, length, h]: the condition's embedding plus a learned code."""
 
-    def __init__(self, length: int, width: int) -> None:
+    def __init__(self, config: InContextConfig, width: int) -> None:
         super().__init__()
-        self.code = tag_adamw(nn.Parameter(torch.randn(length, width) * 0.02))
+        self.start, self.length = config.start, config.length
+        self.code = tag_adamw(nn.Parameter(torch.randn(config.length, width) * 0.02))
 
     def forward(self, condition: Float[Tensor, "b h"]) -> Float[Tensor, "b l h"]:
         tokens: Tensor = condition[:, None] + self.code
@@ -67,7 +76,7 @@ class GenerativeEncoder(nn.Module):
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(AdaLNBlock(width, config.heads) for _ in range(config.depth))
         self.in_context = (
-            InContext(config.in_context.length, width) if config.in_context is not None else None
+            InContext(config.in_context, width) if config.in_context is not None else None
         )
         self.output = Output(width, config.latent_dim, config.latent_norm)
         self.activation_checkpointing = False
@@ -89,25 +98,48 @@ class GenerativeEncoder(nn.Module):
             sequence = tokens.join(sequence, free=self.register_code.shape[0])
         c = self.time(t) + condition
         x = self.run_blocks(sequence, c, condition)
-        z_hat: Tensor = self.output(x[:, -sequence.x.shape[1] :][:, :n], c) * mask[..., None]
-        return z_hat
+        x = x[:, -sequence.x.shape[1] :][:, :n]
+        return self.run(self.output, x, c) * mask[..., None]
+
+    def run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        """`part` of the inputs; its activations are kept, or computed again for the gradient."""
+        if self.activation_checkpointing and torch.is_grad_enabled():
+            outputs: Tensor = checkpoint(part, *inputs, use_reentrant=False)
+            return outputs
+        return part(*inputs)
 
     def run_blocks(self, sequence: Sequence, c: Tensor, condition: Tensor) -> Tensor:
         """The blocks, with the in-context tokens put in front on the way."""
-        x, mask, positions = sequence.x, sequence.mask, sequence.positions
-        head_dim = self.config.width // self.config.heads
-        start = None if self.config.in_context is None else self.config.in_context.start
-        rotation, bias = rotary(positions, head_dim), attention_bias(mask, x.dtype)
-        for index, block in enumerate(self.blocks):
-            if self.in_context is not None and index == start:
-                extra = self.in_context(condition).to(x.dtype)
-                x = torch.cat([extra, x], dim=1)
-                mask = F.pad(mask, (extra.shape[1], 0), value=True)
-                # position zero: in-context tokens neither turn nor shift the others
-                positions = F.pad(positions, (extra.shape[1], 0))
-                rotation, bias = rotary(positions, head_dim), attention_bias(mask, x.dtype)
-            if self.activation_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, c, rotation, bias, use_reentrant=False)
-            else:
-                x = block(x, c, rotation, bias)
+        x, places, depth = sequence.x, self.places(sequence), len(self.blocks)
+        # the root of the depth: every span keeps its input, one at a time also its blocks'
+        # activations, and this makes the sum of both small (arXiv 1604.06174)
+        length = isqrt(depth)
+        for first in range(0, depth, length):
+            span = range(first, min(first + length, depth))
+            x = self.run(self.run_span, span, x, c, condition, places)
         return x
+
+    def run_span(
+        self, span: Iterable[int], x: Tensor, c: Tensor, condition: Tensor, places: list[Place]
+    ) -> Tensor:
+        """The blocks of these indices."""
+        for index in span:
+            if self.in_context is not None and index == self.in_context.start:
+                x = torch.cat([self.in_context(condition).to(x.dtype), x], dim=1)
+            x = self.blocks[index](x, c, *places[index])
+        return x
+
+    def places(self, sequence: Sequence) -> list[Place]:
+        """Rotation and attention bias of the tokens of each block."""
+        head_dim = self.config.width // self.config.heads
+
+        def place(ahead: int) -> Place:
+            # position zero: in-context tokens neither turn nor shift the others
+            rotation = rotary(F.pad(sequence.positions, (ahead, 0)), head_dim)
+            mask = F.pad(sequence.mask, (ahead, 0), value=True)
+            return rotation, attention_bias(mask, sequence.x.dtype)
+
+        if self.in_context is None:
+            return [place(0)] * len(self.blocks)
+        start, depth = self.in_context.start, len(self.blocks)
+        return [place(0)] * start + [place(self.in_context.length)] * (depth - start)

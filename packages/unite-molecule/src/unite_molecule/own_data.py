@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from unite_molecule.bonds import SECONDS, perceive
-from unite_molecule.conversion import from_rdkit, sanitised, to_rdkit
+from unite_molecule.conversion import canonical, check, sanitised, to_rdkit
 from unite_molecule.formats import stream
 from unite_molecule.store import Packed, join, pack
 from unite_molecule.template import Rejected
@@ -30,12 +30,13 @@ def trainable(molecule: Molecule | None) -> Molecule:
     """The molecule in canonical order, or Rejected where training on it would teach nonsense."""
     if molecule is None:
         raise Rejected(f"no bonds, and none that RDKit can perceive in {SECONDS:g} s")
+    check(molecule.elements, molecule.coordinates)
     mol = sanitised(to_rdkit(molecule))
     if mol is None:
         raise Rejected("bonds that RDKit cannot sanitise")
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         raise Rejected("hydrogens missing, or a radical")
-    return from_rdkit(mol)
+    return canonical(mol, molecule)
 
 
 def chunks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
