@@ -9,13 +9,13 @@ import argparse
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 import torch
 from environment import Row, publish
-from peak import accelerator, finish, matmul_peak
+from peak import accelerator, paced
 from torch.utils.flop_counter import FlopCounterMode
 from unite_core.config import RunConfig
 from unite_core.model import build_model
@@ -33,15 +33,15 @@ def recipe(draws: int, chunk: int) -> RunConfig:
     return load_recipe("imagenet-256-base", EMOJI + drawn)
 
 
-def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Seconds and floating-point operations of a piece of work, measured in two runs."""
+Work = tuple[Callable[[], object], float]
+"""A piece of work and its floating-point operations."""
+
+
+def counted(work: Callable[[], object]) -> float:
+    """The floating-point operations of a piece of work."""
     with FlopCounterMode(display=False) as counter:
         work()
-    finish(device)
-    start = time.perf_counter()
-    work()
-    finish(device)
-    return time.perf_counter() - start, counter.get_total_flops()
+    return float(counter.get_total_flops())
 
 
 def update(config: RunConfig, batch_size: int, device: torch.device) -> Callable[[], None]:
@@ -62,31 +62,45 @@ def update(config: RunConfig, batch_size: int, device: torch.device) -> Callable
     return step
 
 
-def sampled(batch_size: int, steps: int, device: torch.device) -> Callable[[], object]:
+def training(batch_size: int, device: torch.device) -> Work:
+    """A step with three draws."""
+    step = update(recipe(3, 1), batch_size, device)
+    return step, counted(step)
+
+
+def sampling(batch_size: int, steps: int, device: torch.device) -> Work:
     """Guided generation."""
-    # without gradients, which the counter of operations would otherwise look for in vain
-    model = build_model(recipe(1, 1)).to(device).eval().requires_grad_(False)
-    return lambda: model.generate(batch_size, steps=steps, guidance=GUIDANCE, solver="heun")
+    model = build_model(recipe(1, 1)).to(device).eval()
+
+    def work() -> object:
+        return model.generate(batch_size, steps=steps, guidance=GUIDANCE, solver="heun")
+
+    model.requires_grad_(False)  # the counter would look for gradients, which there are not
+    operations = counted(work)
+    model.requires_grad_(True)  # autocast converts weights anew for each use of those without
+    return work, operations
 
 
-def speeds(batch_size: int, steps: int) -> list[Row]:
-    """Images per second and share of the peak, of training and of sampling."""
+def speeds(batch_size: int, steps: int, repeats: int) -> list[Row]:
+    """Images per second and share of the peak, of training and of sampling: medians."""
     device = accelerator()
-    peak = matmul_peak(device)
     kinds = {
-        "training step, 3 draws": update(recipe(3, 1), batch_size, device),
-        f"sampling, heun {steps} steps, guidance {GUIDANCE}": sampled(batch_size, steps, device),
+        "training step, 3 draws": training(batch_size, device),
+        f"sampling, heun {steps} steps, guidance {GUIDANCE}": sampling(batch_size, steps, device),
     }
     rows = []
-    for name, work in kinds.items():
-        seconds, flops = timed(work, device)
+    for name, (work, operations) in kinds.items():
+        seconds, peaks = paced(work, device, repeats)
+        shares = [operations / s / peak for s, peak in zip(seconds, peaks, strict=True)]
         rows.append(
             {
                 "what": name,
-                "images_per_second": batch_size / seconds,
-                "teraflop_per_image": flops / batch_size / 1e12,
-                "share_of_peak": flops / seconds / peak,
-                "peak_gigaflops": peak / 1e9,
+                "images_per_second": batch_size / median(seconds),
+                "teraflop_per_image": operations / batch_size / 1e12,
+                "share_of_peak": median(shares),
+                "least_share": min(shares),
+                "largest_share": max(shares),
+                "peak_gigaflops": median(peaks) / 1e9,
             }
         )
     return rows
@@ -113,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2, help="of the sampler")
+    parser.add_argument("--repeats", type=int, default=5, help="of the measurement of speed")
     parser.add_argument("--memory-of", type=int, metavar="DRAWS", help="print a peak, do no more")
     arguments = parser.parse_args()
     if arguments.memory_of is not None:
@@ -120,7 +135,7 @@ def main() -> None:
         return
     # first: a process begins with the peak of the one that starts it
     memory = {f"{draws} draws": peak_memory(draws, arguments.batch_size) for draws in (3, 14)}
-    rows = speeds(arguments.batch_size, arguments.steps)
+    rows = speeds(arguments.batch_size, arguments.steps, arguments.repeats)
     config = recipe(3, 1).model_dump(mode="json")
     publish("image_speed", rows, memory_gigabytes=memory, config=config)
 

@@ -1,6 +1,9 @@
 """The fastest bf16 matrix product of this machine, which speeds are shares of."""
 
+import statistics
 import time
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -32,6 +35,31 @@ def matmul_rate(m: int, n: int, k: int, device: torch.device, seconds: float = 2
     return 2.0 * m * n * k * count / (time.perf_counter() - start)
 
 
+def best_shape(device: torch.device) -> tuple[int, int, int]:
+    """Of `SHAPES`, that of the fastest product."""
+    return max(SHAPES, key=lambda shape: matmul_rate(*shape, device))
+
+
 def matmul_peak(device: torch.device) -> float:
     """The best over `SHAPES`."""
     return max(matmul_rate(*shape, device) for shape in SHAPES)
+
+
+def paced(
+    work: Callable[[], object], device: torch.device, repeats: int
+) -> tuple[list[float], list[float]]:
+    """Seconds of each run of a piece of work, and the peak around it: before and after, its mean.
+
+    The peak of a machine that is shared changes within seconds, as does what work can make of it.
+    """
+    shape = best_shape(device)
+    work()
+    peaks, seconds = [matmul_rate(*shape, device)], []
+    for _ in range(repeats):
+        finish(device)
+        start = time.perf_counter()
+        work()
+        finish(device)
+        seconds.append(time.perf_counter() - start)
+        peaks.append(matmul_rate(*shape, device))
+    return seconds, [statistics.mean(pair) for pair in pairwise(peaks)]
