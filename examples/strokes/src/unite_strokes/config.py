@@ -1,7 +1,7 @@
 """The configuration of the strokes modality and its sampling options. Imports no torch."""
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from unite_core.config import Section
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from unite_core.config import Section, check_heads
 
 
 class StrokesConfig(Section):
@@ -16,6 +16,12 @@ class StrokesConfig(Section):
     heads: PositiveInt = 3
     loss_weight: PositiveFloat = 100.0
     jitter: NonNegativeFloat = 0.02
+
+    @model_validator(mode="after")
+    def heads_fit(self) -> "StrokesConfig":
+        """Heads share the width."""
+        check_heads(self.width, self.heads)
+        return self
 
 
 class StrokesSampleOptions(Section):

@@ -42,6 +42,14 @@ def _literals(annotation: Any) -> dict[str, Any]:
     return {text: value for part in get_args(annotation) for text, value in _literals(part).items()}
 
 
+def check_heads(width: int, heads: int) -> None:
+    """ValueError where a transformer's heads cannot share its width: each takes pairs of features,
+    which rotary positions turn.
+    """
+    if width % (2 * heads):
+        raise ValueError(f"width {width} is no multiple of {2 * heads}, twice its {heads} heads")
+
+
 class InContextConfig(Section):
     """Condition tokens put before the sequence from block `start` on (Base: 4 and 32)."""
 
@@ -63,6 +71,17 @@ class EncoderConfig(Section):
     in_context: InContextConfig | None = None
     denoiser: Literal["shared", "separate"] = "shared"
     latent_norm: bool = True
+
+    @model_validator(mode="after")
+    def sizes_fit(self) -> "EncoderConfig":
+        """Heads share the width, and in-context tokens come before some block."""
+        check_heads(self.width, self.heads)
+        if self.in_context is not None and self.in_context.start >= self.depth:
+            raise ValueError(
+                f"in_context.start {self.in_context.start} is beyond the last of {self.depth} "
+                "blocks, which count from 0"
+            )
+        return self
 
 
 class DecoderNoiseConfig(Section):

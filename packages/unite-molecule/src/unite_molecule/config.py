@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
-from unite_core.config import Fraction, Section
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from unite_core.config import Fraction, Section, check_heads
 
 
 class StemConfig(Section):
@@ -37,6 +37,12 @@ class MoleculeDecoderConfig(Section):
     width: PositiveInt = 128
     depth: PositiveInt = 3
     heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def heads_fit(self) -> "MoleculeDecoderConfig":
+        """Heads share the width."""
+        check_heads(self.width, self.heads)
+        return self
 
 
 class LossWeights(Section):
