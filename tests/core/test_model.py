@@ -152,6 +152,13 @@ def test_the_samples_of_some_rows_are_those_of_all() -> None:
     assert model.generate(9, steps=3, rows=[]) == []
 
 
+def test_batches_that_are_done_are_told() -> None:
+    done: list[int] = []
+    toy_model().generate(7, steps=1, batch_size=3, rows=[1, 2, 4, 5, 6], on_batch=done.append)
+    assert sum(done) == 5
+    assert max(done) <= 3
+
+
 def test_guidance_one_is_conditional_and_zero_unconditional() -> None:
     model = toy_model().eval()
     layout = model.draw_layout(6, 0, None, 1.0)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from unite_core.cli.terminal import progress
 
 TESTS = Path(__file__).parents[1]
 UNITE = [sys.executable, "-m", "unite_core.cli"]
@@ -90,3 +91,23 @@ def test_a_hub_that_refuses_is_one_line(alone: Path, monkeypatch: pytest.MonkeyP
     done = shell("unite info owner/model")
     assert (done.returncode, done.stderr.count("\n")) == (5, 1)
     assert "nor on the hub: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("terminal", "first", "seen"), [("1", True, True), ("", True, False), ("1", False, False)]
+)
+def test_progress_is_shown_on_a_terminal_alone(
+    terminal: str,
+    first: bool,
+    seen: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", terminal)  # with a value, rich takes any file for a terminal
+    with progress("samples", 5, first) as done:
+        done(2)
+        done(3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("samples" in err and "5/5" in err) is seen
+    assert bool(err) is seen

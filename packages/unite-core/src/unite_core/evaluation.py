@@ -17,7 +17,7 @@ from unite_core.config import Solver
 from unite_core.errors import StorageError
 from unite_core.latents import check_strength
 from unite_core.modality import PICTURED
-from unite_core.model import UniteModel, open_model
+from unite_core.model import OnBatch, UniteModel, open_model
 from unite_core.plugins import Plugin
 from unite_core.processes import ALONE, Team
 
@@ -74,10 +74,11 @@ def generate(
     sampling: Sampling,
     options: BaseModel | None = None,
     team: Team = ALONE,
+    on_batch: OnBatch | None = None,
 ) -> list[Any]:
-    """`count` new samples, on the team's first process."""
-    rows = team.share(count)
-    return team.gather(model.generate(count, **asdict(sampling), options=options, rows=rows), count)
+    """`count` new samples, on the team's first process; `on_batch` is told of its own batches."""
+    how = asdict(sampling) | {"options": options, "on_batch": on_batch}
+    return team.gather(model.generate(count, **how, rows=team.share(count)), count)
 
 
 def reconstruct(model: UniteModel, samples: Sequence[Any], batch_size: int) -> list[Any]:

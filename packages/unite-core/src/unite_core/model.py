@@ -30,6 +30,8 @@ from unite_core.threads import spread
 from unite_core.types import Batch, Latents, Layout
 
 Precision = Literal["no", "bf16"]
+OnBatch = Callable[[int], None]
+"""Told how many samples a batch that is done has."""
 
 
 CARD = """---
@@ -141,6 +143,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         strength: float | None = None,
         rounds: int | None = None,
         rows: Sequence[int] | None = None,
+        on_batch: OnBatch | None = None,
     ) -> list[Any]:
         """`count` new samples. The noise of sample i depends on (seed, i) alone.
 
@@ -148,7 +151,8 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         else ConfigurationError. `temperature` is the noise's standard deviation, `strength` how
         much of it the stochastic solver draws anew; other solvers refuse it. `rounds` is how often
         the samples pass through latents and back, which makes their parts agree. Both are the
-        modality's by default. `rows` are those of the samples to make, by default all.
+        modality's by default. `rows` are those of the samples to make, by default all. `on_batch`
+        is called with the number of samples of each batch that is done.
         """
         strength = self.chosen_strength(solver, strength)
         layout = self.draw_layout(count, seed, options, guidance)
@@ -164,7 +168,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
                 samples = self.again(samples, precision)
             return samples
 
-        return self.in_batches(make, layout, numbers, seed, batch_size, temperature)
+        return self.in_batches(make, layout, numbers, seed, batch_size, temperature, on_batch)
 
     def trajectories(
         self,
@@ -243,6 +247,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         seed: int,
         batch_size: int,
         temperature: float,
+        on_batch: OnBatch | None = None,
     ) -> list[Any]:
         """What `make` gives for the samples `numbers` [k] of a layout, in their order."""
 
@@ -255,6 +260,8 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         made: dict[int, Any] = {}
         for rows, results in zip(batches, spread(part, batches, self.device), strict=True):
             made.update(zip(rows.tolist(), results, strict=True))
+            if on_batch is not None:
+                on_batch(len(results))
         return [made[row] for row in range(len(numbers))]
 
     def guided(self, layout: Layout, guidance: float) -> sampling.Denoiser:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from unite_core.errors import StorageError, UniteError
 from unite_core.evaluation import Sampling, generate, other_rows, reconstruct_split
-from unite_core.model import UniteModel
+from unite_core.model import OnBatch, UniteModel
 from unite_core.processes import Team
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def sweep(
     scales: Sequence[float],
     reference: str | None,
     team: Team,
+    on_batch: OnBatch | None = None,
 ) -> Sweep | None:
     """Scores `count` new samples at each scale, and the reconstruction of up to `count` test ones.
 
@@ -54,7 +55,7 @@ def sweep(
         pairs = []
     scores: dict[float, dict[str, dict[str, Any]]] = {}
     for scale in scales:
-        samples = generate(model, count, replace(sampling, guidance=scale), team=team)
+        samples = generate(model, count, replace(sampling, guidance=scale), None, team, on_batch)
         if team.first:
             scores[scale] = modality.score(modality.config, samples, reference)
     if not team.first:

@@ -21,7 +21,7 @@ from unite_core.cli.options import (
     finite,
 )
 from unite_core.cli.outputs import check_directory, check_file, writes
-from unite_core.cli.terminal import show_made, show_rejected, show_table
+from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.locations import find_model, plugin_of, read_config
 from unite_core.plugins import Plugin, plugin_for
@@ -97,7 +97,9 @@ def evaluate(
     )
     with together() as team:
         model = open_on_device(directory, data=data.model_dump(mode="json"))
-        result = sweep(model, count, sampling, scales, reference, team)
+        own = len(scales) * len(team.share(count))
+        with progress("samples", own, team.first) as done:
+            result = sweep(model, count, sampling, scales, reference, team, done)
     if result is None:  # the first process has it
         return
     names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}

@@ -18,7 +18,7 @@ from unite_core.cli.options import (
 )
 from unite_core.cli.outputs import check_file, writes
 from unite_core.cli.sample_options import parse_options
-from unite_core.cli.terminal import show_made, show_rejected, show_table
+from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
 from unite_core.errors import ConfigurationError, DataError, nearest
 from unite_core.locations import find_model, plugin_of
 from unite_core.plugins import Plugin
@@ -123,7 +123,9 @@ def sample(
         return
     with together() as team:
         model = open_on_device(directory)
-        samples = generate(model, count or SAMPLES, sampling, options, team)
+        number = count or SAMPLES
+        with progress("samples", len(team.share(number)), team.first) as done:
+            samples = generate(model, number, sampling, options, team, done)
     if team.first:
         model.modality.write(samples, output)
         scored = output if output.suffix.lower() in plugin.archives else checkpoint

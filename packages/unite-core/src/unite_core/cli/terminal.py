@@ -1,12 +1,27 @@
 """What the command line shows: tables of figures, and files with what to do next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
+
+
+@contextmanager
+def progress(what: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, where that is a terminal, until the work inside ends; call what it gives
+    with the number of things that are done anew.
+    """
+    console = Console(stderr=True)
+    columns = *Progress.get_default_columns(), MofNCompleteColumn()
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
 
 
 def show_table(
