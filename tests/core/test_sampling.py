@@ -1,14 +1,18 @@
 """Solvers against closed forms."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from unite_core import sampling
 from unite_core.flow import CLEAN_GAP, time_grid
 
 SPREAD = 0.3
+Solver = Callable[[sampling.Denoiser, Tensor, Tensor], Tensor]
 
 
 def gaussian(z: Tensor, t: Tensor) -> Tensor:
@@ -97,3 +101,27 @@ def test_guidance_outside_its_interval_is_conditional() -> None:
     for level in (0.05, 1.0):
         t = torch.full((4,), level)
         assert torch.equal(denoise(z, t), gaussian(z, t))
+
+
+def fake_noise() -> Tensor:
+    return torch.randn(2, 3, 4, device="cuda")
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        sampling.euler,
+        sampling.heun,
+        partial(sampling.stochastic, noise=fake_noise, strength=2.0),
+    ],
+)
+def test_solvers_stay_on_the_device_of_the_latents(solver: Solver) -> None:
+    """On a GPU that is not there: its tensors have no values, but mixing devices fails.
+
+    dopri5 looks at values.
+    """
+    times = time_grid(3, 0.5)
+    with FakeTensorMode():
+        out = solver(lambda z, t: z * t[:, None, None], fake_noise(), times)
+    assert out.device.type == "cuda"
+    assert out.dtype == torch.float32

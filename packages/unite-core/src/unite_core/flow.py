@@ -49,5 +49,5 @@ def draw_times(count: int, shift: float, device: torch.device) -> Float[Tensor, 
 
 
 def time_grid(steps: int, shift: float) -> Float[Tensor, " n"]:
-    """`steps` + 1 levels from 0 to 1 with the training shift, float64."""
+    """`steps` + 1 levels from 0 to 1, shifted, float64."""
     return shift_time(torch.linspace(0, 1, steps + 1, dtype=torch.float64), shift)

@@ -17,25 +17,29 @@ Noise = Callable[[], Tensor]
 """Fresh standard normal noise [b, n, d] at each call."""
 
 
-def slope(denoise: Denoiser, z: Tensor, t: Tensor) -> Tensor:
-    """dz/dt at noise level t, a scalar."""
-    level = t.to(z.dtype).expand(z.shape[0])
+def slope(denoise: Denoiser, z: Tensor, level: Tensor) -> Tensor:
+    """dz/dt at the noise level [b]."""
     return velocity(denoise(z, level), z, level)
+
+
+def everywhere(t: float, z: Tensor) -> Tensor:
+    """The noise level t of each sample of z, where z is."""
+    return torch.full((z.shape[0],), t, dtype=z.dtype, device=z.device)
 
 
 def euler(denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"]) -> Tensor:
     """First order, one evaluation a step; `times` rises from 0 to 1."""
-    for t, t_next in pairwise(times):
-        z = z + (t_next - t).to(z.dtype) * slope(denoise, z, t)
+    for t, t_next in pairwise(times.tolist()):
+        z = z + (t_next - t) * slope(denoise, z, everywhere(t, z))
     return z
 
 
 def heun(denoise: Denoiser, z: Tensor, times: Float[Tensor, " s"]) -> Tensor:
     """Second order, two evaluations a step (arXiv 2206.00364, algorithm 1 without churn)."""
-    for t, t_next in pairwise(times):
-        step = (t_next - t).to(z.dtype)
-        first = slope(denoise, z, t)
-        second = slope(denoise, z + step * first, t_next)
+    for t, t_next in pairwise(times.tolist()):
+        step = t_next - t
+        first = slope(denoise, z, everywhere(t, z))
+        second = slope(denoise, z + step * first, everywhere(t_next, z))
         z = z + step * (first + second) / 2
     return z
 
@@ -49,7 +53,7 @@ def dopri5(
     """
 
     def derivative(t: Tensor, z: Tensor) -> Tensor:
-        return slope(denoise, z, t)
+        return slope(denoise, z, t.expand(z.shape[0]))
 
     path: Tensor = odeint(derivative, z, times.to(z), method="dopri5", atol=atol, rtol=rtol)
     return path[-1]
@@ -69,13 +73,12 @@ def stochastic(
     Euler's step, 1 ancestral sampling (arXiv 2010.02502 eq. 16), infinity takes all noise fresh.
     Finite strengths keep the distribution as steps shrink; large ones contract it at few steps.
     """
-    for t, t_next in pairwise(times):
-        level = t.to(z.dtype)
-        estimate = denoise(z, level.expand(z.shape[0]))
-        implied = (z - level * estimate) / (1 - level)
-        kept = float(t * (1 - t_next) / (t_next * (1 - t))) ** strength
+    for t, t_next in pairwise(times.tolist()):
+        estimate = denoise(z, everywhere(t, z))
+        implied = (z - t * estimate) / (1 - t)
+        kept = (t * (1 - t_next) / (t_next * (1 - t))) ** strength
         eps = kept * implied + (1 - kept**2) ** 0.5 * noise()
-        z = t_next.to(z.dtype) * estimate + (1 - t_next).to(z.dtype) * eps
+        z = t_next * estimate + (1 - t_next) * eps
     return z
 
 
