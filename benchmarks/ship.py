@@ -4,7 +4,6 @@ import argparse
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +82,14 @@ def main() -> None:
     source = arguments.run / "model"
     plugin, model = plugin_of(source), open_on_device(source)
     modality = model.modality
-    sampling = Sampling(strength=modality.strength, rounds=modality.rounds)
+    sampling = Sampling()
     found = evaluate(model, arguments.samples, sampling, None)
     target = plugin.weights / arguments.name
     target.mkdir(parents=True, exist_ok=True)
     for file in ("config.json", "model.safetensors"):
         shutil.copy(source / file, target / file)
     rows, reconstruction = found.scores, {"test": found.reconstruction}
-    settings = {"count": arguments.samples, **asdict(sampling)}
+    settings = {"count": arguments.samples, **sampling.settings(modality)}
     write_metrics(target / METRICS, rows, reconstruction, settings, versions(plugin))
     log = read_log(arguments.run)
     kept = log[:: -(-len(log) // LOG_LINES)]

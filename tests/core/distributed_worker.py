@@ -10,7 +10,9 @@ from unite_core.config import MuonConfig, ObjectiveConfig, TrainingConfig
 from unite_core.objective import JointObjective
 from unite_core.training import Trainer
 
-CONFIG = TrainingConfig(steps=3, batch_size=16, accumulation=2, warmup_steps=0, precision="no")
+CONFIG = TrainingConfig(
+    steps=3, batch_size=16, accumulation=2, warmup_steps=0, precision="no", log_steps=1
+)
 
 
 def toy_objective() -> JointObjective:

@@ -65,6 +65,14 @@ def test_samples_follow_all_settings(model: UniteModel) -> None:
         assert np.array_equal(a, b)
 
 
+def test_settings_say_what_the_modality_chose(model: UniteModel) -> None:
+    chosen = Sampling().settings(model.modality)
+    assert (chosen["strength"], chosen["rounds"]) == (model.modality.strength, 0)
+    given = Sampling(strength=0.5, rounds=3).settings(model.modality)
+    assert (given["strength"], given["rounds"]) == (0.5, 3)
+    assert Sampling(solver="heun").settings(model.modality)["strength"] is None
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height of a picture, in which the toy draws a pixel for each sample."""
     with Image.open(path) as picture:

@@ -16,7 +16,7 @@ from torch import nn
 from toy_modality import Points, ToyDataset
 from unite_core import checkpoint
 from unite_core.config import AdamWConfig, MuonConfig, ObjectiveConfig, TrainingConfig
-from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
+from unite_core.errors import ConfigurationError, DataError, NonFiniteError, StorageError
 from unite_core.model import UniteModel, load_model
 from unite_core.objective import JointObjective
 from unite_core.training import Trainer
@@ -215,6 +215,27 @@ def test_previews_see_the_average_when_due(tmp_path: Path) -> None:
     trainer.train(on_preview=lambda model, step: seen.append((model, step)))
     assert [step for _, step in seen] == [4, 8]
     assert all(model is trainer.ema.module for model, _ in seen)
+
+
+def test_a_preview_that_cannot_be_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(model: nn.Module, step: int) -> None:
+        raise DataError("no validation molecule")
+
+    trainer = toy_trainer(tmp_path, preview_steps=4)
+    trainer.train(on_preview=refuse)
+    assert trainer.steps_done == STEPS
+    assert "no preview of step 8: no validation molecule" in caplog.text
+
+
+def test_a_preview_comes_after_the_checkpoint_of_its_step(tmp_path: Path) -> None:
+    def crash(model: nn.Module, step: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        toy_trainer(tmp_path, checkpoint_steps=4, preview_steps=4).train(on_preview=crash)
+    assert newest(tmp_path)["run"]["progress"]["step"] == 4
 
 
 def test_the_run_ends_when_its_minutes_are_spent(tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from unite_core.config import Solver
+from unite_core.config import Solver, check_strength
 from unite_core.errors import StorageError
-from unite_core.latents import check_strength
-from unite_core.modality import PICTURED
+from unite_core.modality import PICTURED, Modality
 from unite_core.model import OnBatch, UniteModel, open_model
 from unite_core.plugins import Plugin
 from unite_core.processes import ALONE, Team
@@ -43,6 +42,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_strength(self.solver, self.strength)
+
+    def settings(self, modality: Modality) -> dict[str, Any]:
+        """What samples of a modality were drawn with, its own choices too, for the record."""
+        own: dict[str, Any] = {"rounds": modality.rounds}
+        if self.solver == "stochastic":
+            own["strength"] = modality.strength
+        return asdict(self) | {name: v for name, v in own.items() if getattr(self, name) is None}
 
 
 @dataclass(frozen=True)

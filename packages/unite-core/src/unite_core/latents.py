@@ -12,7 +12,6 @@ from torch import Tensor
 
 from unite_core import sampling
 from unite_core.config import Solver
-from unite_core.errors import ConfigurationError
 from unite_core.sampling import Denoiser
 from unite_core.types import Layout
 
@@ -49,14 +48,6 @@ def equal_size_rows(sizes: Tensor, batch_size: int) -> Iterator[Tensor]:
     """Row indices in batches whose samples have the same size, so that nothing is padded."""
     for size in sorted(set(sizes.tolist())):
         yield from (sizes == size).nonzero()[:, 0].split(batch_size)
-
-
-def check_strength(solver: Solver, strength: float | None) -> None:
-    """ConfigurationError where a strength is given to a solver that draws no fresh noise."""
-    if strength is not None and solver != "stochastic":
-        raise ConfigurationError(
-            f"strength {strength:g} is of the solver stochastic: {solver} draws no fresh noise"
-        )
 
 
 def integrate(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def write_report(
     plugin = plugin_of(next(iter(models.values())))
     opened = {name: open_on_device(directory) for name, directory in models.items()}
     evaluations = {name: evaluate(model, count, sampling, None) for name, model in opened.items()}
-    statistics = next(iter(opened.values())).modality.statistics
+    modality = next(iter(opened.values())).modality
     own = next(iter(evaluations.values()))
     story = Story(
         title=f"UNITE: {run.name}",
@@ -61,9 +60,9 @@ def write_report(
         pairs=own.pairs,
         log=log,
         versions=versions(plugin),
-        statistics=statistics,
+        statistics=modality.statistics,
     )
-    settings: dict[str, Any] = {"count": count, **asdict(sampling)}
+    settings: dict[str, Any] = {"count": count, **sampling.settings(modality)}
     metrics = run / METRICS
     write_metrics(metrics, story.scores, story.reconstruction, settings, story.versions)
     return story, [metrics, *plugin.load().report(story, run)]

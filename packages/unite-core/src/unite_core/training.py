@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batch
 from unite_core.clock import Clock
 from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
 from unite_core.ema import averaged
-from unite_core.errors import ConfigurationError, NonFiniteError, StorageError
+from unite_core.errors import ConfigurationError, NonFiniteError, StorageError, UniteError
 from unite_core.export import export
 from unite_core.interruption import (
     EXIT_CODE,
@@ -116,31 +117,39 @@ class Trainer:
                 pace = {"samples_per_second": speed, "seconds": self.seconds}
                 pace |= self.window.shares()
                 self.window.restart()
-                floats = {name: float(value) for name, value in values.items()}
-                floats = {name: value for name, value in floats.items() if math.isfinite(value)}
+                floats = {name: value for name, value in values.items() if math.isfinite(value)}
                 left = clock.seconds_left(self.fraction)
                 log.write(self.steps_done, self.fraction, left, floats | pace)
-            due = is_due(self.steps_done, config.preview_steps) and not stopping
-            if on_preview and log and due:
-                with writing(f"the preview of step {self.steps_done}"):
-                    on_preview(self.ema.module, self.steps_done)
             if stopping or is_due(self.steps_done, config.checkpoint_steps):
                 self.save()
             if stopping:
                 raise SystemExit(EXIT_CODE)
+            if on_preview and log and is_due(self.steps_done, config.preview_steps):
+                self.preview(on_preview)
         self.save()
+
+    def preview(self, on_preview: Preview) -> None:
+        """Show the averaged model; a run goes on where that cannot be."""
+        try:
+            with writing(f"the preview of step {self.steps_done}"):
+                on_preview(self.ema.module, self.steps_done)
+        except UniteError as error:
+            logger.warning("no preview of step %d: %s", self.steps_done, error)
 
     def step(
         self, batches: Iterator[Any], clock: Clock, stop: StopRequest
-    ) -> tuple[dict[str, Tensor], bool]:
-        """One update of the weights. Gives the values to log, and whether any rank is to stop."""
+    ) -> tuple[dict[str, float], bool]:
+        """One update of the weights. Gives the values to log, means over all ranks, and whether
+        any of these is to stop.
+        """
         config = self.config
         pieces = range(config.accumulation)
         losses = [self.backward(self.window.draw(batches), piece) for piece in pieces]
         limit = math.inf if config.clip is None else config.clip
         norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), limit)
-        total = torch.stack([loss.total.detach() for loss in losses]).mean()
-        numbers, stopping, seconds = self.agree(total, norm, stop, clock)
+        terms = [{"loss": loss.total.detach(), **loss.terms} for loss in losses]
+        means = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
+        numbers, values, stopping, seconds = self.agree(means, norm, stop, clock)
         if numbers.finite:
             self.update()
         else:
@@ -149,14 +158,10 @@ class Trainer:
             optimizer.zero_grad()
         self.window.count(norm > limit)
         self.steps_done, self.seconds = self.steps_done + 1, seconds
-        terms = {
-            name: torch.stack([loss.terms[name] for loss in losses]).mean()
-            for name in losses[0].terms
-        }
-        rate = torch.tensor(self.optimizers[0].param_groups[0]["lr"])
-        values = {"loss": total, **terms, "gradient_norm": norm, "learning_rate": rate}
+        rate = self.optimizers[0].param_groups[0]["lr"]
+        values |= {"gradient_norm": float(norm), "learning_rate": rate}
         if config.on_nonfinite == "skip":
-            values["skipped"] = torch.tensor(self.skipped)
+            values["skipped"] = self.skipped
         return values, stopping
 
     def backward(self, batch: Any, piece: int) -> Losses:
@@ -170,13 +175,15 @@ class Trainer:
         return losses
 
     def agree(
-        self, loss: Tensor, norm: Tensor, stop: StopRequest, clock: Clock
-    ) -> tuple[nonfinite.Numbers, bool, float]:
-        """Every rank's numbers, whether any is to stop, and the common clock."""
-        asked = torch.tensor([stop.requested, clock.seconds()], device=loss.device)
-        mine = torch.cat([torch.stack([loss, norm, self.size_of_weights()]), asked])
-        losses, norms, sizes, stopping, seconds = self.gather(mine)
-        return nonfinite.Numbers(losses, norms, sizes), any(stopping), max(seconds)
+        self, terms: Mapping[str, Tensor], norm: Tensor, stop: StopRequest, clock: Clock
+    ) -> tuple[nonfinite.Numbers, dict[str, float], bool, float]:
+        """Every rank's numbers, the mean of each term, whether any is to stop, the common clock."""
+        asked = torch.tensor([stop.requested, clock.seconds()], device=norm.device)
+        mine = torch.cat([asked, torch.stack([norm, self.size_of_weights(), *terms.values()])])
+        stopping, seconds, norms, sizes, *shares = self.gather(mine)
+        means = {name: mean(share) for name, share in zip(terms, shares, strict=True)}
+        numbers = nonfinite.Numbers(shares[0], norms, sizes)
+        return numbers, means, any(stopping), max(seconds)
 
     def gather(self, mine: Tensor) -> list[list[float]]:
         """The numbers [n] of all ranks: n lists."""
