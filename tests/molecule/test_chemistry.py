@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from unite_molecule.chemistry import assess, inchi
+from unite_molecule.chemistry import INVALID, assess, inchi
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,11 @@ def test_missing_hydrogen_passes_the_lenient_test_alone(build, without):
     verdict = assess(without(build("CCO"), -1))
     assert not verdict.strict
     assert verdict.smiles == "CCO"
+
+
+def test_atoms_without_bonds_are_no_molecule(build):
+    apart = replace(build("CCO"), bonds=np.empty((0, 3), dtype=np.int16))
+    assert assess(apart) == INVALID
 
 
 def test_fragments_are_not_strictly_valid(build):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 from unite_molecule.geometry import (
-    aligned_rmsd,
     inertial_frame,
     ordered_frame,
     random_rotations,
+    superposition,
 )
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
@@ -108,6 +108,13 @@ def test_frames_of_degenerate_points_are_rotations(kind, frame):
     found = frame(x, torch.ones(x.shape[:2], dtype=torch.bool))[0]
     torch.testing.assert_close(found @ found.T, axes, atol=1e-6, rtol=0)
     assert float(torch.linalg.det(found)) == pytest.approx(1.0, abs=1e-6)
+
+
+def aligned_rmsd(a, b):
+    """Root mean squared distance of [n, 3] from [n, 3] after the best proper motion."""
+    a, b = a - a.mean(0), b - b.mean(0)
+    moved = b @ superposition(a, b).T
+    return float(np.sqrt(np.square(a - moved).sum(1).mean()))
 
 
 def test_aligned_rmsd_of_moved_points_is_zero(generator):

@@ -50,6 +50,12 @@ def test_data_row_is_judged_alike(table):
     assert row["strict_valid_unique_novel"] == 0.5
 
 
+def test_one_held_out_molecule_is_enough(build):
+    table = score_table([build("CCO")], [build("CCC")], set(), subset=1)
+    assert table["samples"]["bond_length_distance"] > 0
+    assert "bond_length_distance" not in table["data"]
+
+
 @pytest.mark.slow
 def test_real_qm9_reaches_its_known_ceiling():
     from unite_molecule.prepare import open_store

@@ -46,6 +46,13 @@ def test_generated_molecules_have_as_many_heavy_atoms(small_model):
     assert [int((molecule.elements != 1).sum()) for molecule in made] == drawn.tolist()
 
 
+def test_a_sample_does_not_depend_on_how_many_there_are(small_model):
+    model = small_model().eval()
+    few, many = (model.generate(n, steps=2, precision="no", seed=4) for n in (3, 9))
+    for a, b in zip(few, many, strict=False):
+        np.testing.assert_allclose(a.coordinates, b.coordinates, atol=1e-4)
+
+
 def test_asked_size_is_made(small_model):
     modality = small_model().modality
     layout = modality.sample_layout(5, rng(), MoleculeSampleOptions(heavy_atoms=3))

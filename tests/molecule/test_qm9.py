@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from unite_core.errors import DataError
 from unite_molecule import qm9
-from unite_molecule.conversion import flat_smiles, sanitised, to_rdkit
+from unite_molecule.chemistry import canonical_smiles
+from unite_molecule.conversion import sanitised, to_rdkit
 from unite_molecule.template import Rejected, from_template
 
 needs_qm9 = pytest.mark.skipif(find_spec("qm9pack") is None, reason="qm9pack is not installed")
@@ -77,4 +78,4 @@ def test_charges_come_from_the_smiles(build):
     assert again.charges.sum() == 0
     mol = sanitised(to_rdkit(again))
     assert mol is not None
-    assert flat_smiles(mol) == again.smiles == glycine.smiles
+    assert canonical_smiles(mol) == again.smiles == glycine.smiles

@@ -1,10 +1,14 @@
 """UNITE for 3D molecules."""
 
+import warnings
 from pathlib import Path
 
 from unite_core.plugins import INTERFACE_VERSION, Plugin
 
 from unite_molecule.config import MoleculeConfig, MoleculeSampleOptions
+
+# e3nn compiles its functions in the old way, and every command would say so
+warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
 
 HERE = Path(__file__).parent
 

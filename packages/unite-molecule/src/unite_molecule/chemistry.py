@@ -49,8 +49,8 @@ def canonical_smiles(mol: Chem.Mol) -> str:
 
 def assess(molecule: Molecule) -> Verdict:
     """The verdict on a molecule by its bonds and charges."""
-    if len(molecule) == 0:
-        return INVALID
+    if len(molecule.bonds) == 0:
+        return INVALID  # else its first atom, saturated, would pass for a molecule
     mol = to_rdkit(molecule)
     fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)
     largest = sanitised(max(fragments, key=Chem.Mol.GetNumAtoms))

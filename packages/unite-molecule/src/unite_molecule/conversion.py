@@ -46,12 +46,6 @@ def sanitised(mol: Chem.Mol) -> Chem.Mol | None:
     return None if failed else copy
 
 
-def flat_smiles(mol: Chem.Mol) -> str:
-    """Canonical SMILES of a sanitised molecule without hydrogens and stereo."""
-    with rdBase.BlockLogs():
-        return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))
-
-
 def kekulised(mol: Chem.Mol) -> Chem.Mol:
     """A copy with single, double and triple bonds only, or Rejected."""
     copy = Chem.Mol(mol)

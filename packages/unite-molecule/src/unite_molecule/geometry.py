@@ -14,7 +14,11 @@ def random_rotations(
     count: int, generator: torch.Generator | None = None
 ) -> Float[Tensor, "count 3 3"]:
     """Rotations drawn uniformly (Haar): a normal quaternion points uniformly on the 3-sphere."""
-    quaternions = torch.randn(count, 4, dtype=torch.float64, generator=generator)
+    return rotations_of(torch.randn(count, 4, dtype=torch.float64, generator=generator))
+
+
+def rotations_of(quaternions: Float[Tensor, "count 4"]) -> Float[Tensor, "count 3 3"]:
+    """The rotations of quaternions of any length, in torch's default type."""
     unit = quaternions / quaternions.norm(dim=-1, keepdim=True)
     rotations: Tensor = o3.quaternion_to_matrix(unit)
     return rotations.to(torch.get_default_dtype())
@@ -60,13 +64,6 @@ def superposition(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     u, _, vt = np.linalg.svd(a.T.astype(np.float64) @ b.astype(np.float64))
     handed = np.sign(np.linalg.det(u) * np.linalg.det(vt))
     return np.asarray(u @ np.diag([1.0, 1.0, handed]) @ vt)
-
-
-def aligned_rmsd(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean squared distance of [n, 3] from [n, 3] after the best proper motion."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    moved = b @ superposition(a, b).T
-    return float(np.sqrt(np.square(a - moved).sum(1).mean()))
 
 
 PERPENDICULAR = 1e-3

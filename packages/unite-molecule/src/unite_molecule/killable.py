@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+PATIENCE = 10.0
+"""How many times its processor time a task may last, for those that wait in vain."""
+
 # a forked worker has its libraries loaded, and needs no guard around the user's main module
 CONTEXT = multiprocessing.get_context("fork")
 
@@ -32,16 +35,19 @@ def serve(
 ) -> None:
     """A worker's life: items in, results out."""
     follow(parent)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
     while True:
         try:
             item = connection.recv()
         except EOFError:
             return
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         # a task that hangs may stop the thread that follows, and then nobody is left to kill us
-        signal.setitimer(signal.ITIMER_REAL, 2 * seconds)
+        signal.setitimer(signal.ITIMER_REAL, 2 * PATIENCE * seconds)
         connection.send(task(item))
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+            signal.setitimer(timer, 0.0)
 
 
 class Worker(Generic[Item, Result]):
@@ -62,7 +68,7 @@ class Worker(Generic[Item, Result]):
 
     def give(self, row: int, item: Item) -> None:
         """Starts on an item."""
-        self.row, self.deadline = row, time.monotonic() + self.seconds
+        self.row, self.deadline = row, time.monotonic() + PATIENCE * self.seconds
         self.connection.send(item)
 
     def result(self) -> Result | None:
@@ -84,13 +90,22 @@ class Worker(Generic[Item, Result]):
         self.connection.close()
 
 
+def own_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def attempt(
     task: Callable[[Item], Result], items: Sequence[Item], seconds: float
 ) -> list[Result | None]:
-    """task(item) of each item, on every core; None where that crashes or exceeds `seconds`."""
+    """task(item) of each item, on every core that is ours; None where that crashes or takes over
+    `seconds` of a processor's time, so that other work on the machine does not decide.
+    """
     results: list[Result | None] = [None] * len(items)
     waiting = iter(enumerate(items))
-    count = min(os.cpu_count() or 1, len(items))
+    count = min(own_cores(), len(items))
     idle = [Worker(task, seconds) for _ in range(count)]
     busy: list[Worker[Item, Result]] = []
     try:

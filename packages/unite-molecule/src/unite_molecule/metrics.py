@@ -71,20 +71,14 @@ def plausible(
     return {"posebusters": passed / len(chosen), "posebusters_molecules": len(chosen)}
 
 
-def score(
-    molecules: Sequence[Molecule],
-    others: Sequence[Molecule],
-    known_smiles: set[str],
-    subset: int,
-) -> dict[str, Any]:
-    """One row of the table; distances are to `others`."""
+def score(molecules: Sequence[Molecule], known_smiles: set[str], subset: int) -> dict[str, Any]:
+    """One row of the table, but for distances."""
     verdicts = [assess(molecule) for molecule in molecules]
     return {
         "molecules": len(molecules),
         **by_distance(molecules),
         **by_bonds(verdicts, known_smiles),
         **plausible(molecules, verdicts, subset),
-        **distances(molecules, others),
     }
 
 
@@ -98,8 +92,11 @@ def score_table(
 
     Every share is of all molecules of the row, but `atom_stable` (of atoms), `unique_among_valid`
     and `posebusters` (of `posebusters_molecules`, about `subset`). `known_smiles` are canonical,
-    without stereo marks. The data's distances are from one half of it to the other.
+    without stereo marks. The data's distances are from one half of it to the other, if it has two.
     """
     first, second = held_out[::2], held_out[1::2]
-    data = score(held_out, held_out, known_smiles, subset) | distances(first, second)
-    return {"samples": score(samples, held_out, known_smiles, subset), "data": data}
+    halves = distances(first, second) if second else {}
+    return {
+        "samples": score(samples, known_smiles, subset) | distances(samples, held_out),
+        "data": score(held_out, known_smiles, subset) | halves,
+    }

@@ -30,7 +30,7 @@ from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
 from unite_molecule.drawing import COLUMNS, draw_grid
 from unite_molecule.equivariant import EquivariantAtoms
 from unite_molecule.formats import read_molecules, write_molecules
-from unite_molecule.geometry import random_rotations
+from unite_molecule.geometry import rotations_of
 from unite_molecule.layout import MoleculeBatch, concatenate, fold, token_states, unfold
 from unite_molecule.losses import molecule_loss
 from unite_molecule.metrics import score_reconstruction, score_table
@@ -141,8 +141,9 @@ class MoleculeModality(Modality):
         else:
             weights = np.array([self.histogram[size] for size in sizes], dtype=np.float64)
             drawn = rng.choice(sizes, size=count, p=weights / weights.sum())
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        frame = Frame(random_rotations(count, generator), torch.zeros(count, 3))
+        # from a stream of its own, so that how a molecule lies does not depend on their number
+        quaternions = torch.from_numpy(rng.spawn(1)[0].normal(size=(count, 4)))
+        frame = Frame(rotations_of(quaternions), torch.zeros(count, 3))
         return Layout(sizes=torch.from_numpy(drawn), context=frame)
 
     def checked_size(self, heavy_atoms: int) -> int:

@@ -34,6 +34,7 @@ def from_pyg(data: Data) -> Molecule:
     missing = [name for name in ("z", "pos", "edge_index", "edge_attr") if name not in data]
     if missing:
         raise DataError(f"this Data has no {', '.join(missing)}")
+    data = data.cpu()
     ends = data.edge_index.numpy().T
     once = ends[:, 0] < ends[:, 1]
     kinds = data.edge_attr.argmax(1).numpy()[once]

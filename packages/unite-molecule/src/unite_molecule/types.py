@@ -9,8 +9,8 @@ import numpy as np
 class Molecule:
     """A 3D molecule with explicit hydrogens.
 
-    Order is canonical where it comes from the data pipeline: heavy atoms in RDKit's canonical rank,
-    then hydrogens by parent.
+    Order is canonical where it comes from the data pipeline: heavy atoms as in its
+    canonical SMILES, then hydrogens by parent.
     """
 
     elements: np.ndarray  # [n] uint8, atomic numbers
