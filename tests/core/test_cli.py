@@ -260,7 +260,7 @@ def test_a_file_of_samples_is_scored(unite: Run) -> None:
     code, out, err = unite("evaluate", source, "--output", "figures.json")
     assert code == 0
     figures = json.loads(Path("figures.json").read_text())
-    assert figures["samples"]["in.json"] == {"radius": 5.0}
+    assert figures["samples"]["in.json"] == {"records without a sample": 1, "radius": 5.0}
     assert figures["settings"]["rejected"] == {"coordinates that are not finite": 1}
     assert "rejected 1" in err
     assert "radius" in out
@@ -406,6 +406,11 @@ def test_a_configuration_error_is_exit_2_and_makes_nothing(
             "it has no use for --point-count",
         ),
         (
+            ["--output", "s.png", "--interpolate", "a.txt", "a.txt", "--guidance", "2"],
+            "it has no use for --guidance",
+        ),
+        (["--output", "s.png", "--trajectory", "9", "--steps", "5"], "9 levels need as many steps"),
+        (
             ["--output", "s.png", "--trajectory", "3", "--interpolate", "a.txt", "a.txt"],
             "exclude each other",
         ),
@@ -459,6 +464,11 @@ def test_a_missing_checkpoint_is_exit_5(unite: Run, command: str) -> None:
     code, _, err = unite(command, "no/such/run", *more.get(command, []))
     assert code == 5
     assert "no model 'no/such/run'" in err
+
+
+def test_a_missing_file_of_samples_is_exit_3(unite: Run) -> None:
+    code, _, err = unite("evaluate", "none.json")
+    assert (code, "cannot read none.json: no such file" in err) == (3, True)
 
 
 def test_a_missing_resume_is_exit_5_and_never_a_fresh_start(unite: Run) -> None:

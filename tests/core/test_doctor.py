@@ -137,6 +137,16 @@ def test_an_average_that_was_never_updated_is_named(copy: Path, signs: Callable[
     assert "only 1 of 150 updates reached it" in signs(copy)["average"]
 
 
+def test_weights_are_not_judged_before_they_are_warm(copy: Path, signs: Callable[..., Any]) -> None:
+    """Latents of random weights look like those of a collapse."""
+    log = copy / "log.jsonl"
+    first = [line for line in log.read_text().splitlines(True) if json.loads(line)["step"] < 10]
+    log.write_text("".join(first))
+    found = states(signs(copy))
+    assert found["weights"] == "unknown"
+    assert "latents" not in found
+
+
 def test_a_run_without_weights_is_judged_by_its_log(copy: Path, signs: Callable[..., Any]) -> None:
     shutil.rmtree(copy / "checkpoints")
     assert states(signs(copy))["average"] == "unknown"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from core.test_objective import toy_batch, toy_model
+from safetensors.torch import load_file, save_file
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.model import UniteModel, load_model
 
@@ -140,6 +141,16 @@ def test_truncated_weights_are_named(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(StorageError, match="cannot load a model"):
+        load_model(tmp_path)
+
+
+def test_weights_that_lack_a_tensor_are_named(tmp_path: Path) -> None:
+    """Else what it lacks would stay at random."""
+    toy_model().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["decoder.out.weight"]
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(StorageError, match=r"decoder\.out\.weight"):
         load_model(tmp_path)
 
 

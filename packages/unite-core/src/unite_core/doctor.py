@@ -67,7 +67,7 @@ def examine(run: Path, count: int, seed: int) -> Diagnosis:
     log, shipped = [row for row in rows if whole(row)], nearest_shipped(config)
     findings = cut_short(cut)
     findings += read_health(log, config.objective, config.training, refused, shipped)
-    inside, latents = look_inside(run, config, count, seed)
+    inside, latents = look_inside(run, config, count, seed, rows[-1]["step"] if rows else 0)
     pictures = {} if not log else {course(shipped): embedded(training_svg(log, shipped))}
     if latents is not None:
         pictures["Latents"] = embedded(latents_svg(latents))
@@ -160,9 +160,13 @@ def shortened(names: list[str]) -> list[str]:
 
 
 def look_inside(
-    run: Path, config: RunConfig, count: int, seed: int
+    run: Path, config: RunConfig, count: int, seed: int, step: int
 ) -> tuple[list[Finding], LatentStatistics | None]:
-    """What the newest weights make of held-out samples."""
+    """What the newest weights make of held-out samples; the run is at `step`."""
+    warm = config.training.warmup_steps
+    if step < warm:
+        early = f"step {step} is within the warm-up: weights are near their random start"
+        return [Finding("unknown", "weights", early, f"ask again after step {warm}")], None
     directory = run / "model"
     if not directory.is_dir():
         first = f"the first are at step {config.training.checkpoint_steps}: ask again then"

@@ -13,13 +13,12 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from unite_core import flow, sampling
-from unite_core.config import EncoderConfig, RunConfig, Solver
+from unite_core.config import EncoderConfig, RunConfig, Solver, check_levels, check_strength
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.latents import (
     Recorder,
     RowNoise,
-    check_strength,
     equal_size_rows,
     integrate,
     spherical,
@@ -187,8 +186,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         """The samples of `generate` on their way: for each one, the decoded clean estimates at
         `levels` noise levels, spread evenly over the steps from the first to the last. No rounds.
         """
-        if levels > steps:
-            raise ConfigurationError(f"{levels} levels need as many steps, not {steps}")
+        check_levels(levels, steps)
         strength = self.chosen_strength(solver, strength)
         layout = self.draw_layout(count, seed, options, guidance)
         times = flow.time_grid(steps, self.modality.time_shift)
@@ -302,6 +300,6 @@ def open_model(source: str | Path, **changes: Any) -> UniteModel:
     """`from_pretrained` with an error that names the source; `changes` are to its arguments."""
     try:
         with redirect_stdout(StringIO()):  # the hub's client announces what it loads
-            return UniteModel.from_pretrained(source, **changes).eval()
+            return UniteModel.from_pretrained(source, strict=True, **changes).eval()
     except Exception as error:
         raise StorageError(f"cannot load a model from {source}: {error}") from error

@@ -194,6 +194,12 @@ def plugin_for(path: Path, modality: str | None = None) -> Plugin:
     )
 
 
+def read_suffixes() -> set[str]:
+    """The endings of files that some modality reads."""
+    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    return {suffix for plugin in plugins for suffix in plugin.suffixes}
+
+
 def plugin_converting(name: str) -> Plugin:
     """The modality that converts weights of this format; ConfigurationError where it is not one."""
     plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]

@@ -127,7 +127,10 @@ def check(schema: type[Checked], values: Mapping[str, Any], prefix: str) -> Chec
 def describe(schema: type[BaseModel], detail: Mapping[str, Any], prefix: str) -> str:
     """One fault in words."""
     keys = [str(key) for key in detail["loc"]]
-    name = prefix + ".".join(keys)
+    name = prefix + ".".join(written(schema, keys))
+    if detail["type"] == "union_tag_invalid":
+        tag, expected = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
+        return f"{name}.name: {tag!r} is not one of {expected}"
     if detail["type"] == "extra_forbidden":
         return f"unknown key {name}{nearest(keys[-1], known_keys(schema, keys[:-1]))}"
     if detail["type"] == "missing":
@@ -141,10 +144,30 @@ def known_keys(schema: type[BaseModel], keys: Iterable[str]) -> list[str]:
     """The keys of the section at `keys`; a tagged section's tag is one of them."""
     sections = [schema]
     for key in keys:
-        tagged = [s for s in sections if "name" in s.model_fields and key in tags(s)]
-        inner = [models(s.model_fields[key].annotation) for s in sections if key in s.model_fields]
-        sections = tagged or [model for found in inner for model in found]
+        sections = tagged(sections, key) or inside(sections, key)
     return [name for section in sections for name in section.model_fields]
+
+
+def written(schema: type[BaseModel], keys: Iterable[str]) -> list[str]:
+    """The keys as a recipe has them: without the tags of tagged sections."""
+    sections, own = [schema], []
+    for key in keys:
+        chosen = tagged(sections, key)
+        if not chosen:
+            own.append(key)
+        sections = chosen or inside(sections, key)
+    return own
+
+
+def tagged(sections: Iterable[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
+    """Those of some sections whose tag this is."""
+    return [s for s in sections if "name" in s.model_fields and tag in tags(s)]
+
+
+def inside(sections: Iterable[type[BaseModel]], key: str) -> list[type[BaseModel]]:
+    """The sections that `key` of some sections may hold."""
+    fields = [s.model_fields[key] for s in sections if key in s.model_fields]
+    return [model for field in fields for model in models(field.annotation)]
 
 
 def tags(section: type[BaseModel]) -> tuple[Any, ...]:

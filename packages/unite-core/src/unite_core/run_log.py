@@ -63,6 +63,7 @@ class RunLog:
         self, step: int, fraction: float, seconds_left: float, values: Mapping[str, float]
     ) -> None:
         """One line of `values`; `fraction` of the run is done."""
+        fraction = min(fraction, 1.0)  # the last update ends after the time that is set
         with writing(self.file.name):
             self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.tensorboard.write(step, values)

@@ -39,6 +39,11 @@ def score_table(
     training images). `reference` may be an .npz of published statistics: it has no images, so the
     row "data" is empty then. The source is cut to the samples' size. ConfigurationError, DataError.
     """
+    if len(samples) < 2:
+        raise DataError(
+            f"scores compare many images, and there is {len(samples)}: save samples as .npz, or as "
+            "files of a folder"
+        )
     network = open_network(config.score.network, config.score.network_weights)
     images = ImageList(samples)
     if reference is not None and holds_statistics(Path(reference)):

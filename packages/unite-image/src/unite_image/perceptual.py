@@ -15,8 +15,8 @@ from unite_core.errors import ConfigurationError
 from unite_image.pretrained import PretrainedFile
 
 REMEDIES = (
-    "name a copy as data.loss.network_weights (as data.score.lpips_weights for scores), "
-    "or train with data.loss.perceptual=0"
+    "name a copy as data.score.lpips_weights for scores; in training, as "
+    "data.loss.network_weights, or do without by data.loss.perceptual=0"
 )
 
 TRUNKS = {

@@ -1,7 +1,6 @@
 """unite evaluate, unite report: how good a model is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,9 +21,10 @@ from unite_core.cli.options import (
 )
 from unite_core.cli.outputs import check_directory, check_file, writes
 from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
+from unite_core.config import check_strength
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.locations import find_model, plugin_of, read_config
-from unite_core.plugins import Plugin, plugin_for
+from unite_core.plugins import Plugin, plugin_for, read_suffixes
 from unite_core.recipes import data_config
 
 Scales = Annotated[
@@ -72,6 +72,9 @@ def evaluate(
         if writes():
             evaluate_file(Path(source), modality, reference, override or [], output)
         return
+    check_strength(solver, strength)
+    if Path(source).suffix.lower() in read_suffixes():
+        raise DataError(f"cannot read {source}: no such file")
     directory = find_model(source)
     if modality is not None:
         raise ConfigurationError(f"--modality is for files: the model {source} knows its own")
@@ -104,8 +107,8 @@ def evaluate(
         return
     names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}
     rows = {names[scale]: result.samples[scale] for scale in scales} | result.others
-    settings = {"model": source, "reference": reference, "count": count, **asdict(sampling)}
-    settings |= {"guidance": scales, "changes": override or []}
+    settings = {"model": source, "reference": reference, "count": count}
+    settings |= sampling.settings(model.modality) | {"guidance": scales, "changes": override or []}
     show_figures(plugin, rows, {source: result.reconstruction}, settings, output)
     if picture is not None:
         plot_sweep(result.samples, result.others["data"], picture)
@@ -131,7 +134,8 @@ def evaluate_file(
     if not samples:
         raise DataError(f"{source} holds no usable sample")
     scores = implementation.score(config, samples, reference)
-    rows = {str(source): scores["samples"]} | other_rows(scores)
+    counted = {"records without a sample": sum(rejected.values())} if rejected else {}
+    rows = {str(source): counted | dict(scores["samples"])} | other_rows(scores)
     settings = {
         "file": str(source),
         "reference": reference,

@@ -15,10 +15,12 @@ from unite_core.cli.options import (
     Steps,
     Strength,
     Temperature,
+    given,
 )
 from unite_core.cli.outputs import check_file, writes
 from unite_core.cli.sample_options import parse_options
 from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
+from unite_core.config import check_levels, check_strength
 from unite_core.errors import ConfigurationError, DataError, nearest
 from unite_core.locations import find_model, plugin_of
 from unite_core.plugins import Plugin
@@ -96,6 +98,9 @@ def sample(
         raise ConfigurationError(f"CHECKPOINT comes before {checkpoint}")
     if trajectory is not None and interpolate is not None:
         raise ConfigurationError("--trajectory and --interpolate exclude each other")
+    check_strength(solver, strength)
+    if trajectory is not None:
+        check_levels(trajectory, steps)
     if trajectory is not None and rounds is not None:
         raise ConfigurationError("--trajectory ends before the rounds: leave --rounds out")
     directory = find_model(checkpoint)
@@ -105,8 +110,19 @@ def sample(
     if picture and not writes():
         return  # a picture is one process's work
     if interpolate is not None:
-        if words:
-            raise ConfigurationError(f"--interpolate draws nothing: it has no use for {words[0]}")
+        drawing = {
+            "steps": steps,
+            "solver": solver,
+            "seed": seed,
+            "batch_size": batch_size,
+            "guidance": guidance,
+            "temperature": temperature,
+            "strength": strength,
+            "rounds": rounds,
+        }
+        unused = [*(words or []), *given(sample, drawing)]
+        if unused:
+            raise ConfigurationError(f"--interpolate draws nothing: it has no use for {unused[0]}")
         draw_between(directory, plugin, interpolate, count or BETWEEN, output)
         show_made([output], f"unite sample {checkpoint} --trajectory 8 --output strips.png")
         return
@@ -175,6 +191,8 @@ def reconstruct(
 
 def check_source(path: Path, suffixes: tuple[str, ...]) -> None:
     """DataError where there is no such file, ConfigurationError where it is of another kind."""
+    if path.is_dir():
+        raise DataError(f"cannot read {path}: it is a folder; give a file")
     if not path.is_file():
         raise DataError(f"cannot read {path}: no such file")
     ending = path.suffix.lower()
