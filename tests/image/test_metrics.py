@@ -81,6 +81,12 @@ def test_reference_is_cut_to_the_samples_size(pictures, use_pooled, monkeypatch)
     assert asked == [("own", 8, 1, "train"), ("own", 8, 1, "test")]
 
 
+def test_a_single_image_is_not_scored(pictures):
+    """It may be a picture of many; the reference would be enlarged to its size."""
+    with pytest.raises(DataError, match="there is one: save samples as .npz"):
+        score_table(ImageConfig(), pictures(1, side=1162), None)
+
+
 def test_samples_of_several_sizes_are_named(pictures, use_pooled):
     with pytest.raises(DataError, match="8 x 8 x 3, 9 x 9 x 3"):
         score_table(ImageConfig(), [*pictures(2), *pictures(2, side=9)], None)

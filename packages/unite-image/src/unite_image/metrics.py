@@ -39,10 +39,9 @@ def score_table(
     training images). `reference` may be an .npz of published statistics: it has no images, so the
     row "data" is empty then. The source is cut to the samples' size. ConfigurationError, DataError.
     """
-    if len(samples) < 2:
+    if len(samples) == 1:
         raise DataError(
-            f"scores compare many images, and there is {len(samples)}: save samples as .npz, or as "
-            "files of a folder"
+            "scores compare many images, and there is one: save samples as .npz or in a folder"
         )
     network = open_network(config.score.network, config.score.network_weights)
     images = ImageList(samples)

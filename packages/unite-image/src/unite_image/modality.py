@@ -102,20 +102,24 @@ class ImageModality(Modality):
         return open_dataset(self.config, split)
 
     def layout(self, batch: ImageBatch) -> Layout:
-        sizes = torch.full((len(batch),), self.registers(), device=batch.pixels.device)
-        return Layout(sizes, condition=batch.labels if self.classes else None)
+        return self.full(len(batch), batch.labels if self.classes else None, batch.pixels.device)
+
+    def full(self, count: int, labels: Tensor | None, device: torch.device | None = None) -> Layout:
+        """A latent for each patch; the length is said, for a GPU would be waited for to tell it."""
+        patches = self.registers()
+        sizes = torch.full((count,), patches, device=device)
+        return Layout(sizes, condition=labels, length=patches)
 
     def sample_layout(
         self, count: int, rng: np.random.Generator, options: BaseModel | None
     ) -> Layout:
         """Classes in turn, each as often as its share, or the one that `options` asks for."""
-        sizes = torch.full((count,), self.registers())
         asked = options.class_name if isinstance(options, ImageSampleOptions) else None
         if asked is not None:
-            return Layout(sizes, condition=torch.full_like(sizes, self.class_index(asked)))
+            return self.full(count, torch.full((count,), self.class_index(asked)))
         if not self.classes:
-            return Layout(sizes)
-        return Layout(sizes, condition=torch.from_numpy(in_turn(self.class_counts, count)))
+            return self.full(count, None)
+        return self.full(count, torch.from_numpy(in_turn(self.class_counts, count)))
 
     def class_index(self, name: str) -> int:
         """The class of that name, or of that number; ConfigurationError where it is not one."""
