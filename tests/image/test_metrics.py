@@ -83,7 +83,7 @@ def test_reference_is_cut_to_the_samples_size(pictures, use_pooled, monkeypatch)
 
 def test_a_single_image_is_not_scored(pictures):
     """It may be a picture of many; the reference would be enlarged to its size."""
-    with pytest.raises(DataError, match="there is one: save samples as .npz"):
+    with pytest.raises(DataError, match="there is one: save samples"):
         score_table(ImageConfig(), pictures(1, side=1162), None)
 
 

@@ -90,8 +90,10 @@ def read_average(source: Path) -> dict[str, Tensor]:
             f"{source} holds more than tensors and plain values, and reading it could run code: "
             f"refused ({str(error).splitlines()[0]})"
         ) from error
-    except (OSError, RuntimeError) as error:
-        raise StorageError(f"cannot read {source}: {error}") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {source}: {error.strerror}") from error
+    except RuntimeError as error:  # of many lines, with advice for those who saved it
+        raise StorageError(f"cannot read {source}: damaged, or no file of torch.save") from error
     average = content.get("ema") if isinstance(content, dict) else None
     if not isinstance(average, dict) or not all(isinstance(x, Tensor) for x in average.values()):
         raise StorageError(f"{source} is not a published UNITE checkpoint: no tensors under 'ema'")
