@@ -88,6 +88,12 @@ def test_a_set_that_is_there_is_not_built_again() -> None:
     assert prepared("set", lambda directory: pytest.fail("built again")) == place
 
 
+def test_a_build_is_announced_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prepared("set", lambda directory: None)
+    prepared("set", lambda directory: None)
+    assert caplog.messages == [f"preparing set in {root}, this once"]
+
+
 def test_a_failed_build_leaves_nothing_and_is_tried_again(root: Path) -> None:
     def fail(directory: Path) -> None:
         (directory / "x").touch()

@@ -1,5 +1,6 @@
 """Where prepared data is kept, and how it gets there whole."""
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from unite_core.errors import StorageError
+
+logger = logging.getLogger(__name__)
 
 
 def cache_root() -> Path:
@@ -46,6 +49,8 @@ def hold(place: Path) -> AbstractContextManager[object]:
 
 def build(place: Path, fill: Callable[[Path], None]) -> None:
     """Fills a directory beside `place`, then renames it: one of that name is always whole."""
+    # a minute or more without a word would look like a fault
+    logger.warning("preparing %s in %s, this once", place.name, place.parent)
     temporary = place.with_name(f".{place.name}-{os.getpid()}")
     try:
         for litter in place.parent.glob(f".{place.name}-*"):
