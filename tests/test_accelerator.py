@@ -3,8 +3,10 @@ devices, or waits for values, fails.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -23,12 +25,12 @@ RECIPES = {
 }
 
 
-@pytest.fixture
-def absent_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def absent_gpu() -> Iterator[None]:
     """Inside, operations are checked but not made."""
     # compiled code does not look at masks, which have no values here
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    compiled = mock.patch.object(torch.compiler, "is_compiling", return_value=True)
+    with compiled, FakeTensorMode(allow_non_fake_inputs=True):
         yield
 
 
@@ -53,18 +55,18 @@ def move(model: nn.Module) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_nothing_is_left_on_the_cpu(recipe: str, request: pytest.FixtureRequest) -> None:
+def test_nothing_is_left_on_the_cpu(recipe: str) -> None:
     config = load_recipe(recipe, RECIPES[recipe])
     model = build_model(config)
     samples = model.modality.dataset("train").batch(np.arange(4), 0)
-    request.getfixturevalue("absent_gpu")
-    move(model)
-    batch = moved(samples)
-    losses = JointObjective(model, config.objective)(batch)
-    assert {term.device.type for term in (losses.total, *losses.terms.values())} == {"cuda"}
-    layout = model.modality.layout(batch)
-    z = torch.randn(*layout.mask.shape, model.encoder.config.latent_dim, device="cuda")
-    with torch.no_grad():
-        estimate = model.guided(layout, 1.0)(z, torch.rand(4, device="cuda"))
-    assert estimate.device.type == "cuda"
-    model.decoder(z, layout.mask)
+    with absent_gpu():
+        move(model)
+        batch = moved(samples)
+        losses = JointObjective(model, config.objective)(batch)
+        assert {term.device.type for term in (losses.total, *losses.terms.values())} == {"cuda"}
+        layout = model.modality.layout(batch)
+        z = torch.randn(*layout.mask.shape, model.encoder.config.latent_dim, device="cuda")
+        with torch.no_grad():
+            estimate = model.guided(layout, 1.0)(z, torch.rand(4, device="cuda"))
+        assert estimate.device.type == "cuda"
+        model.decoder(z, layout.mask)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
-READ_ONLY, REMOUNT = 1, 32
+READ_ONLY, REMOUNT, BIND = 1, 32, 4096
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +34,13 @@ def make_read_only(directory: Path) -> None:
     """The mounted disk refuses writes from now on."""
     target = os.fsencode(directory)
     _checked(LIBC.mount(b"tmpfs", target, b"tmpfs", REMOUNT | READ_ONLY, None))
+
+
+def freeze(directory: Path) -> None:
+    """The directory refuses writes from now on; its disk need not be free of open files."""
+    target = os.fsencode(directory)
+    _checked(LIBC.mount(target, target, None, BIND, None))
+    _checked(LIBC.mount(None, target, None, REMOUNT | BIND | READ_ONLY, None))
 
 
 def fill(directory: Path, left: int) -> Path:

@@ -79,6 +79,16 @@ def test_a_disk_that_fills_up_costs_no_checkpoint(disk: Path, left: int) -> None
     assert on_disk(disk, ROOM, work) == 0, (disk.parent / "log").read_text()
 
 
+def test_a_disk_that_turns_read_only_costs_no_checkpoint(disk: Path) -> None:
+    """Only where checkpoints are: a disk on which the log is open cannot be made so at will."""
+
+    def work(place: Path) -> None:
+        output = place / "run"
+        breaks_at_step_6(output, lambda: small_disks.freeze(output / "checkpoints"))
+
+    assert on_disk(disk, ROOM, work) == 0, (disk.parent / "log").read_text()
+
+
 def test_too_little_room_is_found_before_the_first_step(disk: Path) -> None:
     def work(place: Path) -> None:
         with pytest.raises(StorageError, match=r"needs room for .* GB free: make room"):
