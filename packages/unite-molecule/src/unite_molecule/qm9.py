@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from unite_core.errors import DataError
 
-from unite_molecule.killable import follow
+from unite_molecule.killable import follow, own_cores
 from unite_molecule.store import Packed, join, pack
 from unite_molecule.template import PERIODIC, Rejected, from_template
 from unite_molecule.types import Molecule
@@ -139,7 +139,7 @@ def assign_all(records: Records) -> tuple[Packed, Counter[str]]:
     # a forked worker needs no guard around the user's main module
     start = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(
-        os.cpu_count(), mp_context=start, initializer=follow, initargs=(os.getpid(),)
+        own_cores(), mp_context=start, initializer=follow, initargs=(os.getpid(),)
     ) as workers:
         results = list(workers.map(assign, records.chunks()))
     reasons: Counter[str] = Counter()
