@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unite_core.errors import ConfigurationError, StorageError, nearest
-from unite_core.plugins import Plugin, load_plugin, working_plugins
+from unite_core.plugins import Plugin, load_plugin, usable_plugins
 
 LOG, COMMAND = "log.jsonl", "command.txt"
 """A run's log, and the commands that started and resumed it."""
@@ -16,10 +16,9 @@ MANIFEST = "manifest.json"
 
 def shipped_models() -> dict[str, Path]:
     """Every set of weights that a working plug-in carries, by name."""
-    plugins = (plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin))
     return {
         config.parent.name: config.parent
-        for plugin in plugins
+        for plugin in usable_plugins()
         for config in sorted(plugin.weights.glob("*/config.json"))
     }
 

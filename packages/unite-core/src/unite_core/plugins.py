@@ -161,9 +161,14 @@ def working_plugins() -> Iterator[tuple[str, Plugin | ConfigurationError]]:
             yield name, error
 
 
+def usable_plugins() -> list[Plugin]:
+    """Those of the announced modalities that load."""
+    return [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+
+
 def only_plugin() -> Plugin:
     """The one modality that works here; ConfigurationError where there are several or none."""
-    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    plugins = usable_plugins()
     if len(plugins) != 1:
         found = ", ".join(plugin.name for plugin in plugins) or "none"
         raise ConfigurationError(f"name the modality with --modality; installed: {found}")
@@ -175,10 +180,7 @@ def plugin_for(path: Path, modality: str | None = None) -> Plugin:
 
     ConfigurationError where it is not one.
     """
-    if modality is None:
-        plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
-    else:
-        plugins = [load_plugin(modality)]
+    plugins = usable_plugins() if modality is None else [load_plugin(modality)]
     readers = [plugin for plugin in plugins if path.suffix.lower() in plugin.suffixes]
     if len(readers) == 1:
         return readers[0]
@@ -196,13 +198,12 @@ def plugin_for(path: Path, modality: str | None = None) -> Plugin:
 
 def read_suffixes() -> set[str]:
     """The endings of files that some modality reads."""
-    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
-    return {suffix for plugin in plugins for suffix in plugin.suffixes}
+    return {suffix for plugin in usable_plugins() for suffix in plugin.suffixes}
 
 
 def plugin_converting(name: str) -> Plugin:
     """The modality that converts weights of this format; ConfigurationError where it is not one."""
-    plugins = [plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin)]
+    plugins = usable_plugins()
     able = [plugin for plugin in plugins if name in plugin.converters]
     if len(able) == 1:
         return able[0]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from unite_core.config import RunConfig
 from unite_core.errors import ConfigurationError, nearest
-from unite_core.plugins import Plugin, load_plugin, working_plugins
+from unite_core.plugins import load_plugin, usable_plugins
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -34,8 +34,8 @@ PlainLoader.add_constructor("tag:yaml.org,2002:str", text_or_null)
 
 def recipe_paths() -> dict[str, Path]:
     """Every recipe that a working plug-in carries, by name."""
-    plugins = (plugin for _, plugin in working_plugins() if isinstance(plugin, Plugin))
-    return {path.stem: path for plugin in plugins for path in sorted(plugin.recipes.glob("*.yaml"))}
+    found = [sorted(plugin.recipes.glob("*.yaml")) for plugin in usable_plugins()]
+    return {path.stem: path for paths in found for path in paths}
 
 
 def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:

@@ -73,7 +73,7 @@ def evaluate(
             evaluate_file(Path(source), modality, reference, override or [], output)
         return
     check_strength(solver, strength)
-    if Path(source).suffix.lower() in read_suffixes():
+    if not Path(source).exists() and Path(source).suffix.lower() in read_suffixes():
         raise DataError(f"cannot read {source}: no such file")
     directory = find_model(source)
     if modality is not None:
