@@ -6,10 +6,11 @@ from pathlib import Path
 from environment import RESULTS, publish
 from trials import train
 from unite_core.curves import plot_curves
-from unite_core.evaluation import Sampling, evaluate
+from unite_core.evaluation import evaluate
 from unite_core.model import load_model
 from unite_core.recipes import load_recipe
 from unite_core.reporting import read_log
+from unite_core.sampling_settings import Sampling
 from unite_image.grids import draw_grid
 
 SHOWN = 80

@@ -9,9 +9,10 @@ from statistics import mean, stdev
 
 from environment import Row, publish
 from trials import train
-from unite_core.evaluation import Sampling, evaluate
+from unite_core.evaluation import evaluate
 from unite_core.model import load_model
 from unite_core.recipes import load_recipe
+from unite_core.sampling_settings import Sampling
 
 VARIANTS = {
     "3 draws": ["objective.draws=3"],

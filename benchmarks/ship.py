@@ -9,9 +9,10 @@ from typing import Any
 
 from environment import cell, environment
 from unite_core.curves import plot_curves
-from unite_core.evaluation import Sampling, evaluate, open_on_device, versions, write_metrics
+from unite_core.evaluation import evaluate, open_on_device, versions, write_metrics
 from unite_core.locations import LOG, plugin_of
 from unite_core.reporting import METRICS, read_command, read_log
+from unite_core.sampling_settings import Sampling
 
 LOG_LINES = 500
 """Lines of the log that are kept, evenly spaced."""

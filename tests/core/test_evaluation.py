@@ -9,7 +9,6 @@ from core.test_objective import toy_model
 from PIL import Image
 from unite_core.errors import StorageError
 from unite_core.evaluation import (
-    Sampling,
     draw_strips,
     evaluate,
     generate,
@@ -20,6 +19,7 @@ from unite_core.evaluation import (
 )
 from unite_core.model import UniteModel
 from unite_core.reporting import read_log
+from unite_core.sampling_settings import Sampling
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from unite_core import sweep as sweeping
 from unite_core.errors import ConfigurationError, StorageError
-from unite_core.evaluation import Sampling, evaluate
+from unite_core.evaluation import evaluate
 from unite_core.processes import ALONE
+from unite_core.sampling_settings import Sampling
 from unite_core.sweep import plot_sweep, sweep
 
 TABLE: dict[float, dict[str, Any]] = {

@@ -13,24 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from unite_core.errors import ConfigurationError
-
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Solver = Literal["euler", "heun", "dopri5", "stochastic"]
-
-
-def check_strength(solver: Solver, strength: float | None) -> None:
-    """ConfigurationError where a strength is given to a solver that draws no fresh noise."""
-    if strength is not None and solver != "stochastic":
-        raise ConfigurationError(
-            f"strength {strength:g} is of the solver stochastic: {solver} draws no fresh noise"
-        )
-
-
-def check_levels(levels: int, steps: int) -> None:
-    """ConfigurationError where a trajectory is to show more noise levels than it passes."""
-    if levels > steps:
-        raise ConfigurationError(f"{levels} levels need as many steps, not {steps}")
 
 
 class Section(BaseModel):

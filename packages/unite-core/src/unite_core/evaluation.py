@@ -13,42 +13,18 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from unite_core.config import Solver, check_strength
 from unite_core.errors import StorageError
-from unite_core.modality import PICTURED, Modality
+from unite_core.modality import PICTURED
 from unite_core.model import OnBatch, UniteModel, open_model
 from unite_core.plugins import Plugin
 from unite_core.processes import ALONE, Team
+from unite_core.sampling_settings import Sampling
 
 Pair = tuple[Any, Any]
 """An original and its reconstruction."""
 
 Table = Mapping[str, Mapping[str, Any]]
 """Row -> metric -> value."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How samples are drawn, as `UniteModel.generate` takes it. ConfigurationError."""
-
-    steps: int = 50
-    solver: Solver = "stochastic"
-    seed: int = 0
-    batch_size: int = 512
-    guidance: float = 1.0
-    temperature: float = 1.0
-    strength: float | None = None
-    rounds: int | None = None
-
-    def __post_init__(self) -> None:
-        check_strength(self.solver, self.strength)
-
-    def settings(self, modality: Modality) -> dict[str, Any]:
-        """What samples of a modality were drawn with, its own choices too, for the record."""
-        own: dict[str, Any] = {"rounds": modality.rounds}
-        if self.solver == "stochastic":
-            own["strength"] = modality.strength
-        return asdict(self) | {name: v for name, v in own.items() if getattr(self, name) is None}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from unite_core import flow, sampling
-from unite_core.config import EncoderConfig, RunConfig, Solver, check_levels, check_strength
+from unite_core.config import EncoderConfig, RunConfig, Solver
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.latents import (
@@ -25,6 +25,7 @@ from unite_core.latents import (
 )
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
+from unite_core.sampling_settings import check_levels, check_strength
 from unite_core.threads import spread
 from unite_core.types import Batch, Latents, Layout
 

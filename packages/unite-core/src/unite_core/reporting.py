@@ -8,7 +8,6 @@ from typing import Any
 from unite_core.errors import StorageError
 from unite_core.evaluation import (
     Evaluation,
-    Sampling,
     evaluate,
     open_on_device,
     other_rows,
@@ -16,6 +15,7 @@ from unite_core.evaluation import (
     write_metrics,
 )
 from unite_core.locations import COMMAND, LOG, plugin_of
+from unite_core.sampling_settings import Sampling
 from unite_core.types import Story
 
 METRICS = "metrics.json"

@@ -10,9 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from unite_core.errors import StorageError, UniteError
-from unite_core.evaluation import Sampling, generate, other_rows, reconstruct_split
+from unite_core.evaluation import generate, other_rows, reconstruct_split
 from unite_core.model import OnBatch, UniteModel
 from unite_core.processes import Team
+from unite_core.sampling_settings import Sampling
 
 logger = logging.getLogger(__name__)
 

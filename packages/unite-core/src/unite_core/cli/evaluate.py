@@ -21,11 +21,11 @@ from unite_core.cli.options import (
 )
 from unite_core.cli.outputs import check_directory, check_file, writes
 from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
-from unite_core.config import check_strength
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.locations import find_model, plugin_of, read_config
 from unite_core.plugins import Plugin, plugin_for, read_suffixes
 from unite_core.recipes import data_config
+from unite_core.sampling_settings import Sampling
 
 Scales = Annotated[
     list[float] | None,
@@ -72,7 +72,15 @@ def evaluate(
         if writes():
             evaluate_file(Path(source), modality, reference, override or [], output)
         return
-    check_strength(solver, strength)
+    sampling = Sampling(
+        steps,
+        solver,
+        seed,
+        batch_size,
+        temperature=temperature,
+        strength=strength,
+        rounds=rounds,
+    )
     if not Path(source).exists() and Path(source).suffix.lower() in read_suffixes():
         raise DataError(f"cannot read {source}: no such file")
     directory = find_model(source)
@@ -85,19 +93,10 @@ def evaluate(
     if picture is not None:
         check_file(picture, [".png"])
 
-    from unite_core.evaluation import Sampling, open_on_device
+    from unite_core.evaluation import open_on_device
     from unite_core.processes import together
     from unite_core.sweep import plot_sweep, sweep
 
-    sampling = Sampling(
-        steps,
-        solver,
-        seed,
-        batch_size,
-        temperature=temperature,
-        strength=strength,
-        rounds=rounds,
-    )
     with together() as team:
         model = open_on_device(directory, data=data.model_dump(mode="json"))
         own = len(scales) * len(team.share(count))
@@ -173,6 +172,7 @@ def report(
     rounds: Rounds = None,
 ) -> None:
     """Write samples, figures, curves and report.html into a run."""
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     models = {name: find_model(name) for name in [str(run), *(compare or [])]}
     plugin, *others = (plugin_of(directory) for directory in models.values())
     for other in others:
@@ -180,10 +180,8 @@ def report(
             raise ConfigurationError(f"{run} is of {plugin.name}: cannot compare {other.name}")
     check_directory(run)
 
-    from unite_core.evaluation import Sampling
     from unite_core.reporting import write_report
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     story, files = write_report(run, models, count, sampling)
     show_table("Samples", story.scores, story.versions)
     show_table("Reconstruction", story.reconstruction, story.versions)

@@ -1,9 +1,7 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Callable, Mapping
-from inspect import signature
 from math import isfinite, nan
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,13 +12,6 @@ Count = Annotated[int, typer.Option("-n", min=1, help="How many samples to draw.
 Steps = Annotated[int, typer.Option(min=1, help="Steps from noise to samples.")]
 Solving = Annotated[Solver, typer.Option(help="How the steps are taken.")]
 Seed = Annotated[int, typer.Option(min=0, help="Sample i is a function of it and of i.")]
-
-
-def given(command: Callable[..., None], values: Mapping[str, Any]) -> list[str]:
-    """Of a command's options those that are not as by default, as they are written."""
-    defaults = {name: each.default for name, each in signature(command).parameters.items()}
-    changed = [name for name, value in values.items() if value != defaults[name]]
-    return [f"--{name.replace('_', '-')}" for name in changed]
 
 
 def finite(text: str | float) -> float:

@@ -15,15 +15,14 @@ from unite_core.cli.options import (
     Steps,
     Strength,
     Temperature,
-    given,
 )
 from unite_core.cli.outputs import check_file, writes
 from unite_core.cli.sample_options import parse_options
 from unite_core.cli.terminal import progress, show_made, show_rejected, show_table
-from unite_core.config import check_levels, check_strength
 from unite_core.errors import ConfigurationError, DataError, nearest
 from unite_core.locations import find_model, plugin_of
 from unite_core.plugins import Plugin
+from unite_core.sampling_settings import Sampling, check_levels
 
 if TYPE_CHECKING:
     from unite_core.model import UniteModel
@@ -98,7 +97,7 @@ def sample(
         raise ConfigurationError(f"CHECKPOINT comes before {checkpoint}")
     if trajectory is not None and interpolate is not None:
         raise ConfigurationError("--trajectory and --interpolate exclude each other")
-    check_strength(solver, strength)
+    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     if trajectory is not None:
         check_levels(trajectory, steps)
     if trajectory is not None and rounds is not None:
@@ -110,17 +109,8 @@ def sample(
     if picture and not writes():
         return  # a picture is one process's work
     if interpolate is not None:
-        drawing = {
-            "steps": steps,
-            "solver": solver,
-            "seed": seed,
-            "batch_size": batch_size,
-            "guidance": guidance,
-            "temperature": temperature,
-            "strength": strength,
-            "rounds": rounds,
-        }
-        unused = [*(words or []), *given(sample, drawing)]
+        changed = [f"--{name.replace('_', '-')}" for name in sampling.chosen()]
+        unused = [*(words or []), *changed]
         if unused:
             raise ConfigurationError(f"--interpolate draws nothing: it has no use for {unused[0]}")
         draw_between(directory, plugin, interpolate, count or BETWEEN, output)
@@ -128,10 +118,9 @@ def sample(
         return
     check_file(output, plugin.writes if trajectory is None else [".png"])
 
-    from unite_core.evaluation import Sampling, draw_strips, generate, open_on_device
+    from unite_core.evaluation import draw_strips, generate, open_on_device
     from unite_core.processes import together
 
-    sampling = Sampling(steps, solver, seed, batch_size, guidance, temperature, strength, rounds)
     if trajectory is not None:
         model = open_on_device(directory)
         draw_strips(model, count or STRIPS, trajectory, sampling, options, output)
