@@ -2,7 +2,7 @@
 memory the flow draws take.
 
 LPIPS is left out, since its network is a download. Operations are counted, recomputed ones of
-activation checkpointing too.
+activation checkpointing too. With --compile the blocks are compiled.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from environment import Row, publish
 from peak import accelerator, paced
 from torch.utils.flop_counter import FlopCounterMode
 from unite_core.config import RunConfig
-from unite_core.model import build_model
+from unite_core.layers import compile_blocks
+from unite_core.model import UniteModel, build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
 from unite_core.recipes import load_recipe
@@ -44,9 +45,9 @@ def counted(work: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def update(config: RunConfig, batch_size: int, device: torch.device) -> Callable[[], None]:
+def update(model: UniteModel, config: RunConfig, batch_size: int) -> Callable[[], None]:
     """A training step, optimizer included."""
-    model = build_model(config).to(device)
+    device = model.device
     objective = JointObjective(model, config.objective)
     optimizers = make_optimizers(model, config.optimizer)
     batch = model.modality.dataset("train").batch(np.arange(batch_size), 0).to(device)
@@ -62,13 +63,18 @@ def update(config: RunConfig, batch_size: int, device: torch.device) -> Callable
     return step
 
 
-def training(batch_size: int, device: torch.device) -> Work:
+def training(batch_size: int, device: torch.device, compiled: bool) -> Work:
     """A step with three draws."""
-    step = update(recipe(3, 1), batch_size, device)
-    return step, counted(step)
+    config = recipe(3, 1)
+    model = build_model(config).to(device)
+    step = update(model, config, batch_size)
+    operations = counted(step)
+    if compiled:
+        compile_blocks(model)
+    return step, operations
 
 
-def sampling(batch_size: int, steps: int, device: torch.device) -> Work:
+def sampling(batch_size: int, steps: int, device: torch.device, compiled: bool) -> Work:
     """Guided generation."""
     model = build_model(recipe(1, 1)).to(device).eval()
 
@@ -78,15 +84,19 @@ def sampling(batch_size: int, steps: int, device: torch.device) -> Work:
     model.requires_grad_(False)  # the counter would look for gradients, which there are not
     operations = counted(work)
     model.requires_grad_(True)  # autocast converts weights anew for each use of those without
+    if compiled:
+        compile_blocks(model)
     return work, operations
 
 
-def speeds(batch_size: int, steps: int, repeats: int) -> list[Row]:
+def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Row]:
     """Images per second and share of the peak, of training and of sampling: medians."""
     device = accelerator()
     kinds = {
-        "training step, 3 draws": training(batch_size, device),
-        f"sampling, heun {steps} steps, guidance {GUIDANCE}": sampling(batch_size, steps, device),
+        "training step, 3 draws": training(batch_size, device, compiled),
+        f"sampling, heun {steps} steps, guidance {GUIDANCE}": sampling(
+            batch_size, steps, device, compiled
+        ),
     }
     rows = []
     for name, (work, operations) in kinds.items():
@@ -116,7 +126,8 @@ def peak_memory(draws: int, batch_size: int) -> float:
 def report_memory(draws: int, batch_size: int) -> None:
     """Prints this process's peak after a training step."""
     device = accelerator()
-    update(recipe(draws, 1), batch_size, device)()
+    config = recipe(draws, 1)
+    update(build_model(config).to(device), config, batch_size)()
     if device.type == "cuda":
         print(torch.cuda.max_memory_allocated() / 1e9)
     else:
@@ -128,6 +139,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2, help="of the sampler")
     parser.add_argument("--repeats", type=int, default=5, help="of the measurement of speed")
+    parser.add_argument("--name", default="image_speed", help="of the result file")
+    parser.add_argument("--compile", action="store_true", help="the blocks, for speed")
     parser.add_argument("--memory-of", type=int, metavar="DRAWS", help="print a peak, do no more")
     arguments = parser.parse_args()
     if arguments.memory_of is not None:
@@ -135,9 +148,10 @@ def main() -> None:
         return
     # first: a process begins with the peak of the one that starts it
     memory = {f"{draws} draws": peak_memory(draws, arguments.batch_size) for draws in (3, 14)}
-    rows = speeds(arguments.batch_size, arguments.steps, arguments.repeats)
+    compiled = arguments.compile
+    rows = speeds(arguments.batch_size, arguments.steps, arguments.repeats, compiled)
     config = recipe(3, 1).model_dump(mode="json")
-    publish("image_speed", rows, memory_gigabytes=memory, config=config)
+    publish(arguments.name, rows, memory_gigabytes=memory, config=config)
 
 
 if __name__ == "__main__":

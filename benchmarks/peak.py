@@ -8,6 +8,8 @@ from itertools import pairwise
 import torch
 
 SHAPES = [(1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (16384, 1024, 1024)]
+LARGER = [(8192, 8192, 8192)]
+"""For GPUs, which smaller ones do not fill."""
 
 
 def accelerator() -> torch.device:
@@ -35,14 +37,19 @@ def matmul_rate(m: int, n: int, k: int, device: torch.device, seconds: float = 2
     return 2.0 * m * n * k * count / (time.perf_counter() - start)
 
 
+def shapes(device: torch.device) -> list[tuple[int, int, int]]:
+    """The products that are tried."""
+    return SHAPES if device.type == "cpu" else SHAPES + LARGER
+
+
 def best_shape(device: torch.device) -> tuple[int, int, int]:
-    """Of `SHAPES`, that of the fastest product."""
-    return max(SHAPES, key=lambda shape: matmul_rate(*shape, device))
+    """Of `shapes`, that of the fastest product."""
+    return max(shapes(device), key=lambda shape: matmul_rate(*shape, device))
 
 
 def matmul_peak(device: torch.device) -> float:
-    """The best over `SHAPES`."""
-    return max(matmul_rate(*shape, device) for shape in SHAPES)
+    """The best over `shapes`."""
+    return max(matmul_rate(*shape, device) for shape in shapes(device))
 
 
 def paced(

@@ -11,7 +11,13 @@ from unite_core.objective import JointObjective
 from unite_core.training import Trainer
 
 CONFIG = TrainingConfig(
-    steps=3, batch_size=16, accumulation=2, warmup_steps=0, precision="no", log_steps=1
+    steps=3,
+    batch_size=16,
+    accumulation=2,
+    warmup_steps=0,
+    precision="no",
+    log_steps=1,
+    checkpoint_steps=2,
 )
 
 

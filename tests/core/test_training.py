@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,9 +131,16 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path) -> No
     assert report["samples"] == trainer.plan.update_indices(3).tolist()
 
 
-def test_weights_in_pieces_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deepspeed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.DEEPSPEED)
+    with pytest.raises(ConfigurationError, match=r"DEEPSPEED brings optimizers.*--fsdp_version 2"):
+        toy_trainer(tmp_path)
+
+
+def test_flattened_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Accelerator().state.fsdp_plugin = SimpleNamespace(fsdp_version=1)
     monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
-    with pytest.raises(ConfigurationError, match=r"FSDP cuts weights into pieces.*--multi_gpu"):
+    with pytest.raises(ConfigurationError, match=r"version 1 flattens.*add --fsdp_version 2"):
         toy_trainer(tmp_path)
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from unite_core.sharding import whole
+
 
 def ramped_decay(decay: float, updates: int) -> float:
     """min(decay, (1 + n) / (10 + n)) after n updates, so that short runs average too."""
@@ -13,7 +15,8 @@ def ramped_decay(decay: float, updates: int) -> float:
 class Average(AveragedModel):
     """torch's average with tensors matched by name: copied e3nn modules list theirs anew.
 
-    Buffers are copied; constants that only the copy has stay as they are.
+    Buffers are copied; constants that only the copy has stay as they are. Of a model that FSDP has
+    cut into pieces the average is whole.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -26,7 +29,7 @@ class Average(AveragedModel):
         own = dict(self.module.named_parameters())
         updates = int(self.n_averaged)
         weight = 1 - ramped_decay(self.decay, updates) if updates else 1.0
-        torch._foreach_lerp_(list(own.values()), [current[name] for name in own], weight)
+        torch._foreach_lerp_(list(own.values()), [whole(current[name]) for name in own], weight)
         buffers = dict(model.named_buffers())
         for name, buffer in self.module.named_buffers():
             if name in buffers:

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Muon
 
+from unite_core.sharding import piece, whole
+
 Coefficients = tuple[float, float, float]
 
 
@@ -57,11 +59,18 @@ class StackedMuon(Muon):
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
         directions = orthogonalised(
-            torch.stack(nesterov), group["ns_coefficients"], group["ns_steps"], group["eps"]
+            torch.stack([whole(direction) for direction in nesterov]),
+            group["ns_coefficients"],
+            group["ns_steps"],
+            group["eps"],
         )
         rate = group["lr"] * 0.2 * max(matrices[0].shape) ** 0.5
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(matrices, directions.to(matrices[0]).unbind(), alpha=-rate)
+        moves = [
+            piece(direction, matrix)
+            for direction, matrix in zip(directions.to(matrices[0].dtype), matrices, strict=True)
+        ]
+        torch._foreach_add_(matrices, moves, alpha=-rate)
 
     def momentum(self, matrix: Tensor) -> Tensor:
         """The running mean of the matrix's gradient."""

@@ -30,13 +30,17 @@ from unite_core.layers import compile_blocks
 from unite_core.log_window import LogWindow
 from unite_core.modality import Dataset
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
+from unite_core.parameters import tag_adamw, tagged_adamw
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
+from unite_core.sharding import gathered, whole
 from unite_core.storage import bytes_to_keep, require_room, writing
 from unite_core.types import Losses
 
 logger = logging.getLogger(__name__)
-SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+FOREIGN = (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+"""Kinds of launch that bring optimizers and checkpoints of their own."""
+
 Preview = Callable[[nn.Module, int], None]
 
 
@@ -46,7 +50,8 @@ class Trainer:
     Everything random is a function of the seed, the update's number and the rank, so a run resumes
     bit for bit from a checkpoint, except that with `minutes` the learning rate follows the clock.
     In `output`: checkpoints/, model/ (averaged weights), log.jsonl, tensorboard/, config.yaml.
-    ConfigurationError where Accelerate would cut weights into pieces (FSDP, DeepSpeed, Megatron).
+    Under FSDP each process holds a piece of weights, gradients and optimizer state, and the whole
+    average. ConfigurationError for launches by DeepSpeed, Megatron or FSDP's first version.
     """
 
     def __init__(
@@ -61,24 +66,46 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision=config.precision, gradient_accumulation_steps=config.accumulation
         )
-        if self.accelerator.distributed_type in SHARDED:
-            raise ConfigurationError(
-                f"{self.accelerator.distributed_type.value} cuts weights into pieces, and Muon, "
-                "averages and checkpoints need whole ones: launch with torchrun, or with "
-                "accelerate's --multi_gpu"
-            )
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
+        self.model = objective.get_submodule("model")
+        self.ema = averaged(self.model, config.ema_decay).to(self.accelerator.device)
         if config.compile:
             compile_blocks(objective)
-        self.objective: nn.Module = self.accelerator.prepare(objective)
-        self.model = objective.get_submodule("model")
+        self.objective = self.prepared(objective)
         self.optimizers = make_optimizers(self.model, optimizer)
-        self.ema = averaged(self.model, config.ema_decay)
         self.config, self.output, self.run_config = config, output, run_config
         self.steps_done, self.seconds, self.saved_step, self.skipped = 0, 0.0, -1, 0
         self.window = LogWindow()
+
+    def prepared(self, objective: nn.Module) -> nn.Module:
+        """The objective on this process's device, its weights cut into pieces under FSDP."""
+        kind = self.accelerator.distributed_type
+        if kind in FOREIGN:
+            raise ConfigurationError(
+                f"{kind.value} brings optimizers and checkpoints of its own: launch with torchrun, "
+                "or with accelerate's --multi_gpu or --use_fsdp --fsdp_version 2"
+            )
+        if kind is not DistributedType.FSDP:
+            whole_weights: nn.Module = self.accelerator.prepare(objective)
+            return whole_weights
+        plugin = self.accelerator.state.fsdp_plugin
+        if plugin.fsdp_version != 2:
+            raise ConfigurationError(
+                f"FSDP's version {plugin.fsdp_version} flattens weights, and Muon needs matrices: "
+                "add --fsdp_version 2"
+            )
+        # autocast rounds in its place, and spares what decoders compute in float32
+        plugin.mixed_precision_policy = None
+        tagged = {name for name, p in objective.named_parameters() if tagged_adamw(p)}
+        # Accelerate takes no model without an optimizer; ours need the pieces, so they come later
+        unused = torch.optim.SGD(objective.parameters())
+        cut: nn.Module = self.accelerator.prepare(objective, unused)[0]
+        for name, parameter in cut.named_parameters():
+            if name in tagged:
+                tag_adamw(parameter)
+        return cut
 
     def train(self, resume: Resume = None, on_preview: Preview | None = None) -> None:
         """Train to the end, saving on the way.
@@ -146,7 +173,7 @@ class Trainer:
         pieces = range(config.accumulation)
         losses = [self.backward(self.window.draw(batches), piece) for piece in pieces]
         limit = math.inf if config.clip is None else config.clip
-        norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), limit)
+        norm = whole(self.accelerator.clip_grad_norm_(self.objective.parameters(), limit))
         terms = [{"loss": loss.total.detach(), **loss.terms} for loss in losses]
         means = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
         numbers, values, stopping, seconds = self.agree(means, norm, stop, clock)
@@ -170,7 +197,8 @@ class Trainer:
         torch.manual_seed(derive_seed(self.config.seed, NOISE, self.steps_done, piece, rank))
         last = piece == self.config.accumulation - 1
         with nullcontext() if last else self.accelerator.no_sync(self.objective):
-            losses: Losses = self.objective(batch.to(self.accelerator.device))
+            with self.accelerator.autocast():
+                losses: Losses = self.objective(batch.to(self.accelerator.device))
             self.accelerator.backward(losses.total)
         return losses
 
@@ -192,7 +220,9 @@ class Trainer:
 
     def size_of_weights(self) -> Tensor:
         """The norm of weights and average: not finite where one of them is not."""
-        return nn.utils.get_total_norm([*self.model.parameters(), *self.ema.parameters()]).detach()
+        sizes = [nn.utils.get_total_norm(part.parameters()) for part in (self.model, self.ema)]
+        size: Tensor = torch.stack([whole(size) for size in sizes]).norm()
+        return size.detach()
 
     def update(self) -> None:
         """Move the weights by the gradient, and the average after them."""
@@ -253,18 +283,15 @@ class Trainer:
             return
         (sizes,) = self.gather(self.size_of_weights()[None])
         nonfinite.require_finite(sizes, self.steps_done)
+        progress = {"step": self.steps_done, "seconds": self.seconds, "skipped": self.skipped}
+        own = {
+            "model": dict(self.model.state_dict()),
+            "ema": dict(self.ema.state_dict()),
+            "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
+            "run": {"progress": progress, "identity": self.identity},
+        }
+        state = gathered(own, keep=self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
-            progress = {
-                "step": self.steps_done,
-                "seconds": self.seconds,
-                "skipped": self.skipped,
-            }
-            state = {
-                "model": self.model.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
-                "run": {"progress": progress, "identity": self.identity},
-            }
             folder = self.output / "checkpoints"
             checkpoint.save(folder, self.steps_done, state, self.config.keep_checkpoints)
             export(self.ema.module, self.output / "model")

@@ -1,0 +1,144 @@
+"""On a real GPU, what a CPU computes; skipped where there is none."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from core.test_checkpoint import assert_same
+from torch import Tensor
+from unite_core import checkpoint, flow
+from unite_core.latents import RowNoise, integrate
+from unite_core.layers import compile_blocks
+from unite_core.model import UniteModel, build_model, load_model
+from unite_core.objective import JointObjective
+from unite_core.recipes import load_recipe
+from unite_core.training import Trainer
+from unite_molecule.metrics import by_distance
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+RECIPES = {"emoji-demo": "data.loss.perceptual=0", "qm9-demo": "data.source=qm9"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+def stirred(recipe: str) -> UniteModel:
+    """A model whose weights are not those of a start, many of which are zero."""
+    model = build_model(load_recipe(recipe, [RECIPES[recipe]]))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def losses_of(model: UniteModel, device: str) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Reconstruction's loss, the error of a denoising pass, and the gradients of both's sum."""
+    model.to(device).zero_grad()
+    batch = model.modality.dataset("train").batch(np.arange(8), 0).to(torch.device(device))
+    latents, layout, context = model.encode_same(batch, 0)
+    prediction = model.decoder(latents.z, latents.mask)
+    reconstruction, _ = model.modality.reconstruction_loss(prediction, batch, context)
+    noise = torch.randn(latents.z.shape, generator=torch.Generator().manual_seed(1)).to(device)
+    t = torch.linspace(0.1, 0.9, 8).to(device)
+    condition = model.condition.null(8)
+    estimate = model.denoise(flow.interpolate(latents.z, noise, t), t, condition, layout.mask)
+    error = (estimate - latents.z).square().mean()
+    (reconstruction + error).backward()
+    gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}
+    return reconstruction.detach().cpu(), error.detach().cpu(), gradients
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.usefixtures("unchecked")
+def test_losses_and_gradients_are_the_cpus(recipe: str, compiled: bool) -> None:
+    model = stirred(recipe)
+    expected = losses_of(model, "cpu")
+    if compiled:
+        compile_blocks(model)
+    found = losses_of(model, "cuda")
+    torch.testing.assert_close(found[:2], expected[:2], rtol=1e-4, atol=1e-5)
+    assert found[2].keys() == expected[2].keys()
+    for name, gradient in expected[2].items():
+        difference = (found[2][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
+        assert difference < 2e-3, f"{name}: {float(difference)}"
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun", "stochastic"])
+def test_latents_are_the_cpus(solver: str) -> None:
+    model = load_model("qm9-small")
+    layout = model.modality.sample_layout(16, np.random.default_rng(0), None)
+    times = flow.time_grid(20, 1.0)
+    made = []
+    for device in ("cpu", "cuda"):
+        model.to(device)
+        own = layout.to(torch.device(device))
+        noise = RowNoise([(0, i) for i in range(16)], own, model.encoder.config.latent_dim)
+        with torch.no_grad():
+            made.append(integrate(model.guided(own, 1.0), noise, times, solver, 2.0).cpu())
+    torch.testing.assert_close(made[1], made[0], rtol=1e-2, atol=1e-2)
+
+
+def test_samples_are_as_stable_as_on_a_cpu() -> None:
+    samples = load_model("qm9-small").to("cuda").generate(400)
+    assert by_distance(samples)["molecule_stable"] > 0.75
+
+
+def trainer(output: Path, *changes: str) -> Trainer:
+    short = ["training.steps=12", "training.minutes=null", "training.checkpoint_steps=6"]
+    config = load_recipe("qm9-demo", [*short, *changes])
+    model = build_model(config)
+    return Trainer(
+        JointObjective(model, config.objective),
+        model.modality.dataset("train"),
+        config.training,
+        config.optimizer,
+        output,
+        {},
+    )
+
+
+def state_of(output: Path, step: int) -> dict[str, object]:
+    return checkpoint.load(output / "checkpoints" / f"step-{step:09d}")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_resumed_in_bfloat16_equals_uninterrupted(tmp_path: Path) -> None:
+    trainer(tmp_path / "a", "training.compile=true").train()
+    halfway = tmp_path / "a" / "checkpoints" / "step-000000006"
+    trainer(tmp_path / "b", "training.compile=true").train(resume=halfway)
+    first, second = (state_of(tmp_path / run, 12) for run in "ab")
+    for part in ("model", "ema", "optimizers"):
+        assert_same(first[part], second[part])
+
+
+@pytest.mark.parametrize("compiled", ["true", "false"])
+def test_fsdp_trains_as_a_single_process_does(tmp_path: Path, compiled: str) -> None:
+    changes = ["training.steps=6", "training.minutes=null", "training.checkpoint_steps=6"]
+    changes += [f"training.compile={compiled}"]
+    options = [argument for change in changes for argument in ("-o", change)]
+    module = ["-m", "unite_core.cli", "train", "qm9-demo", *options, "--output"]
+    alone = [sys.executable, *module, str(tmp_path / "alone")]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
+    launcher += ["--use_fsdp", "--fsdp_version", "2"]
+    launcher += ["--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
+    launcher += ["--fsdp_transformer_layer_cls_to_wrap", "AdaLNBlock,Block"]
+    cut = [*launcher, *module, str(tmp_path / "cut")]
+    for command in (alone, cut):
+        subprocess.run(command, check=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "4"})
+    first, second = (state_of(tmp_path / run, 6)["model"] for run in ("alone", "cut"))
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=2e-2, atol=2e-3, msg=name)
