@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 from PIL import Image
@@ -31,3 +33,32 @@ def test_invalid_molecules_are_drawn_and_marked(build, without):
 
 def test_pictures_of_valid_molecules_leave_hydrogens_out(build):
     assert grid_svg([build("C1CCCCC1")]).count("bond-") == 6
+
+
+BARE = """
+import sys
+from pathlib import Path
+
+class WithoutX:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("rdkit.Chem.Draw"):
+            raise ImportError("libXrender.so.1: cannot open shared object file")
+
+sys.meta_path.insert(0, WithoutX())
+from unite_core.errors import ConfigurationError
+from unite_core.model import load_model
+model = load_model("qm9-small")
+samples = model.generate(4, steps=4)
+assert len(samples) == 4
+try:
+    model.modality.preview(samples, Path("grid.png"))
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def test_only_drawings_need_the_libraries_of_x(tmp_path):
+    command = [sys.executable, "-c", BARE]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "libXrender.so.1" in made.stdout
+    assert "apt-get install libxrender1 libxext6" in made.stdout
