@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCHMARKS := image_data_speed data_speed training_speed sampling_speed image_speed memory checkpoint_cost \
 	samplers decisions neighbours ablations image_trends kill_sweep
 
-.PHONY: demo demo-image test lint bench
+.PHONY: demo demo-image test test-gpu lint bench
 
 # Real QM9 -> train -> sample -> evaluate -> report. `make demo MINUTES=1` trains for a minute.
 demo: $(INSTALLED)
@@ -22,6 +22,9 @@ demo-image: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+test-gpu: $(INSTALLED)
+	UNITE_TEST_GPU=1 $(BIN)/pytest tests/test_gpu.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ def cut(
 
 def sharded_trainer(output: Path, optimizer: AdamWConfig | MuonConfig) -> Trainer:
     plugin = SimpleNamespace(fsdp_version=2, mixed_precision_policy="bfloat16 weights")
-    Accelerator().state.fsdp_plugin = plugin
+    Accelerator(mixed_precision=CONFIG.precision).state.fsdp_plugin = plugin
     with (
         mock.patch.object(Accelerator, "distributed_type", DistributedType.FSDP),
         mock.patch.object(Accelerator, "prepare", cut),

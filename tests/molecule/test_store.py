@@ -2,8 +2,10 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from unite_molecule.store import MoleculeStore, join, pack, write_store
+from unite_core.errors import DataError
+from unite_molecule.store import FILE, MoleculeStore, join, pack, write_store
 
 
 @pytest.fixture
@@ -27,6 +29,17 @@ def test_molecules_come_back_whole(store, molecules):
             np.testing.assert_array_equal(getattr(again, name), getattr(molecule, name))
             assert getattr(again, name).dtype == getattr(molecule, name).dtype
         assert (again.smiles, again.properties) == (molecule.smiles, molecule.properties)
+
+
+def test_a_file_in_pieces_is_refused_and_not_read_in_part(store, tmp_path):
+    table = store.dataset.data.table
+    with (
+        pa.OSFile(str(tmp_path / FILE), "wb") as file,
+        pa.ipc.new_stream(file, table.schema) as out,
+    ):
+        out.write_table(table, max_chunksize=2)
+    with pytest.raises(DataError, match=r"molecules.arrow has 2 record batches.*prepared anew"):
+        MoleculeStore(tmp_path)
 
 
 def test_flat_views_are_views(store, molecules):

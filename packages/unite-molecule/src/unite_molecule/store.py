@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset, Features
 from datasets.arrow_writer import ArrowWriter
+from unite_core.errors import DataError
 
 from unite_molecule.types import Molecule
 
@@ -100,7 +101,8 @@ class MoleculeStore:
     """N molecules, A atoms, B bonds as read-only views of a memory-mapped file."""
 
     def __init__(self, directory: Path) -> None:
-        self.dataset = Dataset.from_file(str(directory / FILE))
+        self.path = directory / FILE
+        self.dataset = Dataset.from_file(str(self.path))
         self.atom_offsets = self.offsets("elements")  # [N + 1]
         self.elements = self.flat("elements")  # [A] uint8
         self.charges = self.flat("charges")  # [A] int8
@@ -110,8 +112,14 @@ class MoleculeStore:
         self.index = self.column("index").to_numpy()  # [N], the source's own numbers
 
     def column(self, name: str) -> pa.Array:
-        """The only chunk of a column."""
-        return self.dataset.data.column(name).chunk(0)
+        """The only chunk of a column; DataError where another program left several."""
+        column = self.dataset.data.column(name)
+        if column.num_chunks != 1:
+            raise DataError(
+                f"{self.path} has {column.num_chunks} record batches and not one: remove its "
+                "directory, and the data are prepared anew"
+            )
+        return column.chunk(0)
 
     def offsets(self, name: str) -> np.ndarray:
         """Where each molecule's values start [N + 1]."""
