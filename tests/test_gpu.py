@@ -21,7 +21,9 @@ from unite_core.recipes import load_recipe
 from unite_core.training import Trainer
 from unite_molecule.metrics import by_distance
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and UNITE_TEST_GPU=1")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a GPU, and UNITE_TEST_GPU=1"
+)
 RECIPES = {"emoji-demo": "data.loss.perceptual=0", "qm9-demo": "data.source=qm9"}
 
 
