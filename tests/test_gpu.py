@@ -89,7 +89,8 @@ def test_latents_are_the_cpus(solver: str) -> None:
         noise = RowNoise([(0, i) for i in range(16)], own, model.encoder.config.latent_dim)
         with torch.no_grad():
             made.append(integrate(model.guided(own, 1.0), noise, times, solver, 2.0).cpu())
-    torch.testing.assert_close(made[1], made[0], rtol=1e-2, atol=1e-2)
+    # a relative change of the weights by 1e-6 makes one of 1e-4 here
+    assert (made[1] - made[0]).norm() < 1e-3 * made[0].norm()
 
 
 def test_samples_are_as_stable_as_on_a_cpu() -> None:
