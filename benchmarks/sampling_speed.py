@@ -27,7 +27,8 @@ def main() -> None:
         made = len(model.generate(arguments.count, steps=arguments.steps, rounds=rounds))
         seconds = time.perf_counter() - start
         rows.append({"molecules": made, "rounds": rounds, "sampling_seconds": seconds})
-    publish(arguments.name, rows, loading_seconds=loading, **vars(arguments))
+    made_by = {"model": arguments.model, "steps": arguments.steps}
+    publish(arguments.name, rows, loading_seconds=loading, **made_by)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if "UNITE_TEST_GPU" not in os.environ:
-    # tests compare with what a CPU computes, whatever the machine; test_gpu.py alone is for GPUs
+    # tests compare with what a CPU computes; test_gpu.py alone is for GPUs
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 

@@ -3,15 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from core.test_checkpoint import assert_same
-from torch import Tensor
+from torch import Tensor, nn
 from unite_core import checkpoint, flow
 from unite_core.latents import RowNoise, integrate
 from unite_core.layers import compile_blocks
@@ -24,19 +22,18 @@ from unite_molecule.metrics import by_distance
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a GPU, and UNITE_TEST_GPU=1"
 )
-RECIPES = {"emoji-demo": "data.loss.perceptual=0", "qm9-demo": "data.source=qm9"}
+RECIPES = ["emoji-demo", "qm9-demo"]
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions in float32: on GPUs they round to ten bits by default."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
 def stirred(recipe: str) -> UniteModel:
     """A model whose weights are not those of a start, many of which are zero."""
-    model = build_model(load_recipe(recipe, [RECIPES[recipe]]))
+    model = build_model(load_recipe(recipe, []))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -46,7 +43,8 @@ def stirred(recipe: str) -> UniteModel:
 
 def losses_of(model: UniteModel, device: str) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Reconstruction's loss, the error of a denoising pass, and the gradients of both's sum."""
-    model.to(device).zero_grad()
+    model.zero_grad()  # before it moves, which moves gradients that are kept elsewhere too
+    model.to(device)
     batch = model.modality.dataset("train").batch(np.arange(8), 0).to(torch.device(device))
     latents, layout, context = model.encode_same(batch, 0)
     prediction = model.decoder(latents.z, latents.mask)
@@ -63,7 +61,7 @@ def losses_of(model: UniteModel, device: str) -> tuple[Tensor, Tensor, dict[str,
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.usefixtures("unchecked")
+@pytest.mark.usefixtures("unchecked", "full_precision")
 def test_losses_and_gradients_are_the_cpus(recipe: str, compiled: bool) -> None:
     model = stirred(recipe)
     expected = losses_of(model, "cpu")
@@ -98,9 +96,9 @@ def test_samples_are_as_stable_as_on_a_cpu() -> None:
     assert by_distance(samples)["molecule_stable"] > 0.75
 
 
-def trainer(output: Path, *changes: str) -> Trainer:
+def trainer(output: Path) -> Trainer:
     short = ["training.steps=12", "training.minutes=null", "training.checkpoint_steps=6"]
-    config = load_recipe("qm9-demo", [*short, *changes])
+    config = load_recipe("qm9-demo", [*short, "training.compile=true"])
     model = build_model(config)
     return Trainer(
         JointObjective(model, config.objective),
@@ -112,36 +110,35 @@ def trainer(output: Path, *changes: str) -> Trainer:
     )
 
 
-def state_of(output: Path, step: int) -> dict[str, object]:
-    return checkpoint.load(output / "checkpoints" / f"step-{step:09d}")
+def tensors_of(output: Path, step: int) -> dict[str, Tensor]:
+    """All tensors of a checkpoint by their paths."""
+    tensors: dict[str, Tensor] = {}
+    state = checkpoint.load(output / "checkpoints" / f"step-{step:09d}")
+    for part in ("model", "ema", "optimizers"):
+        checkpoint.flatten(state[part], part, tensors)
+    return tensors
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_resumed_in_bfloat16_equals_uninterrupted(tmp_path: Path) -> None:
-    trainer(tmp_path / "a", "training.compile=true").train()
-    halfway = tmp_path / "a" / "checkpoints" / "step-000000006"
-    trainer(tmp_path / "b", "training.compile=true").train(resume=halfway)
-    first, second = (state_of(tmp_path / run, 12) for run in "ab")
-    for part in ("model", "ema", "optimizers"):
-        assert_same(first[part], second[part])
+    trainer(tmp_path / "a").train()
+    trainer(tmp_path / "b").train(resume=tmp_path / "a" / "checkpoints" / "step-000000006")
+    assert_same(*(tensors_of(tmp_path / run, 12) for run in "ab"))
 
 
-@pytest.mark.parametrize("compiled", ["true", "false"])
-def test_fsdp_trains_as_a_single_process_does(tmp_path: Path, compiled: str) -> None:
-    changes = ["training.steps=6", "training.minutes=null", "training.checkpoint_steps=6"]
-    changes += [f"training.compile={compiled}"]
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_fsdp_trains_as_a_single_process_does(tmp_path: Path, recipe: str) -> None:
+    changes = ["training.steps=8", "training.minutes=null", "training.warmup_steps=0"]
     options = [argument for change in changes for argument in ("-o", change)]
-    module = ["-m", "unite_core.cli", "train", "qm9-demo", *options, "--output"]
+    module = ["-m", "unite_core.cli", "train", recipe, *options, "--output"]
     alone = [sys.executable, *module, str(tmp_path / "alone")]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
-    launcher += ["--use_fsdp", "--fsdp_version", "2"]
-    launcher += ["--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
-    launcher += ["--fsdp_transformer_layer_cls_to_wrap", "AdaLNBlock,Block"]
-    cut = [*launcher, *module, str(tmp_path / "cut")]
+    cut = [*launcher, "--use_fsdp", "--fsdp_version", "2", *module, str(tmp_path / "cut")]
     for command in (alone, cut):
-        subprocess.run(command, check=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "4"})
-    first, second = (state_of(tmp_path / run, 6)["model"] for run in ("alone", "cut"))
-    assert isinstance(first, dict)
-    assert isinstance(second, dict)
-    for name, tensor in first.items():
-        torch.testing.assert_close(second[name], tensor, rtol=2e-2, atol=2e-3, msg=name)
+        subprocess.run(command, check=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "4"})
+    expected, found = (tensors_of(tmp_path / run, 8) for run in ("alone", "cut"))
+    assert found.keys() == expected.keys()
+    start = build_model(load_recipe(recipe, [])).state_dict()
+    moved = [expected[f"model/{name}"] - tensor for name, tensor in start.items()]
+    apart = [found[f"model/{name}"] - expected[f"model/{name}"] for name in start]
+    assert nn.utils.get_total_norm(apart) < 0.1 * nn.utils.get_total_norm(moved)

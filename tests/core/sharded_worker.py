@@ -1,6 +1,6 @@
-"""One of the processes of test_sharding.py: trains with its weights cut into pieces.
+"""One of the processes of test_sharding.py: trains with its weights in shards.
 
-Accelerate cuts on GPUs alone: here torch's `fully_shard` takes its place, with gloo.
+Accelerate takes FSDP for GPUs alone: here it is told that it had, and shards are sent by gloo.
 """
 
 import sys
@@ -11,48 +11,42 @@ from unittest import mock
 import torch
 from accelerate import Accelerator, DistributedType
 from core.distributed_worker import CONFIG, toy_objective
-from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import OffloadPolicy
 from torch.distributed.tensor import DTensor
 from toy_modality import ToyDataset
 from unite_core.config import AdamWConfig, MuonConfig
-from unite_core.layers import TransformerBlock
 from unite_core.training import Trainer
 
-
-def cut(
-    accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[object]:
-    """What Accelerate's `prepare` does to a model under FSDP, on CPUs."""
-    mesh = init_device_mesh("cpu", (accelerator.num_processes,))
-    for module in model.modules():
-        if isinstance(module, TransformerBlock):
-            fully_shard(module, mesh=mesh)
-    return [fully_shard(model, mesh=mesh), optimizer]
+ROUNDED = CONFIG.model_copy(update={"precision": "bf16"})
+PLUGIN = SimpleNamespace(
+    fsdp_version=2,
+    activation_checkpointing=False,
+    cpu_offload=OffloadPolicy(),
+    reshard_after_forward=True,
+)
 
 
-def sharded_trainer(output: Path, optimizer: AdamWConfig | MuonConfig) -> Trainer:
-    plugin = SimpleNamespace(fsdp_version=2, mixed_precision_policy="bfloat16 weights")
-    Accelerator(mixed_precision=CONFIG.precision).state.fsdp_plugin = plugin
+def new_trainer(output: Path, optimizer: AdamWConfig | MuonConfig) -> Trainer:
+    return Trainer(toy_objective(), ToyDataset(64, 5), ROUNDED, optimizer, output, {})
+
+
+def train_in_shards(output: Path, optimizer: AdamWConfig | MuonConfig, resume: Path | None) -> None:
+    Accelerator(mixed_precision=ROUNDED.precision).state.fsdp_plugin = PLUGIN
     with (
         mock.patch.object(Accelerator, "distributed_type", DistributedType.FSDP),
-        mock.patch.object(Accelerator, "prepare", cut),
+        mock.patch.object(Accelerator, "is_fsdp2", True),
     ):
-        trainer = Trainer(toy_objective(), ToyDataset(64, 5), CONFIG, optimizer, output, {})
-    assert plugin.mixed_precision_policy is None
-    assert all(isinstance(parameter, DTensor) for parameter in trainer.model.parameters())
-    return trainer
+        trainer = new_trainer(output, optimizer)
+        assert all(isinstance(parameter, DTensor) for parameter in trainer.model.parameters())
+        trainer.train(resume)
 
 
 def main(output: Path) -> None:
     for name, optimizer in (("muon", MuonConfig()), ("adamw", AdamWConfig())):
-        sharded_trainer(output / name, optimizer).train()
+        train_in_shards(output / name, optimizer, None)
         earlier = output / name / "checkpoints" / "step-000000002"
-        sharded_trainer(output / f"{name}-resumed", optimizer).train(resume=earlier)
-        Trainer(
-            toy_objective(), ToyDataset(64, 5), CONFIG, optimizer, output / f"{name}-whole", {}
-        ).train()
+        train_in_shards(output / f"{name}-resumed", optimizer, earlier)
+        new_trainer(output / f"{name}-whole", optimizer).train()
     torch.distributed.destroy_process_group()
 
 

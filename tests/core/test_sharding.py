@@ -1,4 +1,4 @@
-"""Weights in pieces: two processes that hold half each compute what two that hold all would."""
+"""Weights in shards: two processes that hold half each compute what two that hold all would."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ from core.distributed_worker import toy_objective
 from core.test_checkpoint import assert_same
 from unite_core import checkpoint
 from unite_core.model import load_model
-from unite_core.sharding import gathered, piece, whole
+from unite_core.sharding import gathered, shard_like, whole
 
 
 def test_whole_tensors_stay_as_they_are() -> None:
     tensor = torch.randn(3)
     assert whole(tensor) is tensor
-    assert piece(tensor, torch.zeros(3)) is tensor
-    tree = {"a": [tensor, {"b": tensor}], "c": 1.5}
+    assert shard_like(tensor, torch.zeros(3)) is tensor
+    tree = {"a": (tensor, {"b": tensor}), "c": 1.5}
     kept = gathered(tree, keep=False)
     assert kept["a"][0] is tensor
     assert kept["a"][1]["b"] is tensor
@@ -60,7 +60,7 @@ def tensors_of(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_pieces_train_as_whole_weights_do(runs: Path, optimizer: str) -> None:
+def test_shards_train_as_whole_weights_do(runs: Path, optimizer: str) -> None:
     cut, uncut = tensors_of(runs / optimizer), tensors_of(runs / f"{optimizer}-whole")
     assert cut.keys() == uncut.keys()
     for name, tensor in uncut.items():
@@ -72,7 +72,7 @@ def test_pieces_train_as_whole_weights_do(runs: Path, optimizer: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_resumed_pieces_equal_uninterrupted_ones(runs: Path, optimizer: str) -> None:
+def test_resumed_shards_equal_uninterrupted_ones(runs: Path, optimizer: str) -> None:
     whole_run, resumed = state_of(runs / optimizer), state_of(runs / f"{optimizer}-resumed")
     for part in ("model", "ema", "optimizers"):
         assert_same(whole_run[part], resumed[part])

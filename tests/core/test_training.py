@@ -14,6 +14,7 @@ from core.test_checkpoint import assert_same
 from core.test_interruption import held_elsewhere
 from core.test_objective import ENCODER
 from torch import nn
+from torch.distributed.fsdp import CPUOffloadPolicy
 from toy_modality import Points, ToyDataset
 from unite_core import checkpoint
 from unite_core.config import AdamWConfig, MuonConfig, ObjectiveConfig, TrainingConfig
@@ -137,10 +138,21 @@ def test_deepspeed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         toy_trainer(tmp_path)
 
 
-def test_flattened_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Accelerator().state.fsdp_plugin = SimpleNamespace(fsdp_version=1)
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ({"fsdp_version": 1}, "add --fsdp_version 2"),
+        ({"activation_checkpointing": True}, "objective.activation_checkpointing in place of"),
+        ({"cpu_offload": CPUOffloadPolicy()}, "leave --fsdp_offload_params out"),
+    ],
+)
+def test_what_fsdp_may_not_do_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, object], remedy: str
+) -> None:
+    usual = {"fsdp_version": 2, "activation_checkpointing": False, "cpu_offload": None}
+    Accelerator().state.fsdp_plugin = SimpleNamespace(**(usual | option))
     monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
-    with pytest.raises(ConfigurationError, match=r"version 1 flattens.*add --fsdp_version 2"):
+    with pytest.raises(ConfigurationError, match=remedy):
         toy_trainer(tmp_path)
 
 
@@ -183,10 +195,14 @@ def test_of_a_checkpoint_of_another_model_one_difference_is_named(tmp_path: Path
     assert "\n" not in said
 
 
-def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
-    toy_trainer(tmp_path).train()
+@pytest.mark.parametrize("then", [AdamWConfig(), MuonConfig()])
+def test_a_checkpoint_of_another_optimizer_is_refused(
+    tmp_path: Path, then: AdamWConfig | MuonConfig
+) -> None:
+    now = MuonConfig() if isinstance(then, AdamWConfig) else AdamWConfig()
+    toy_trainer(tmp_path, optimizer=then).train()
     with pytest.raises(StorageError, match="is of another model or optimizer"):
-        toy_trainer(tmp_path, optimizer=AdamWConfig()).train(resume="auto")
+        toy_trainer(tmp_path, optimizer=now).train(resume="auto")
 
 
 @pytest.mark.parametrize("change", [{"batch_size": 8}, {"accumulation": 2}, {"seed": 1}])

@@ -15,8 +15,8 @@ def ramped_decay(decay: float, updates: int) -> float:
 class Average(AveragedModel):
     """torch's average with tensors matched by name: copied e3nn modules list theirs anew.
 
-    Buffers are copied; constants that only the copy has stay as they are. Of a model that FSDP has
-    cut into pieces the average is whole.
+    Buffers are copied; constants that only the copy has stay as they are. Of a model in
+    FSDP's shards the average is whole.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Muon
 
-from unite_core.sharding import piece, whole
+from unite_core.sharding import shard_like, whole
 
 Coefficients = tuple[float, float, float]
 
@@ -67,7 +67,7 @@ class StackedMuon(Muon):
         rate = group["lr"] * 0.2 * max(matrices[0].shape) ** 0.5
         torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
         moves = [
-            piece(direction, matrix)
+            shard_like(direction, matrix)
             for direction, matrix in zip(directions.to(matrices[0].dtype), matrices, strict=True)
         ]
         torch._foreach_add_(matrices, moves, alpha=-rate)

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from unite_core import checkpoint
 from unite_core.errors import ConfigurationError, StorageError
-from unite_core.sharding import piece
+from unite_core.sharding import shard_like
 
 Resume = Literal["auto"] | Path | None
 """The newest checkpoint of the output that loads, if there is one; that of a path; a new run."""
@@ -62,21 +62,21 @@ def take_up(
         for module, part in ((model, "model"), (average, "ema")):
             own = module.state_dict()
             require_same_tensors(path, state[part], own)
-            module.load_state_dict({k: piece(state[part][k], own[k]) for k in own})
+            module.load_state_dict({k: shard_like(state[part][k], own[k]) for k in own})
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             groups = optimizer.state_dict()["param_groups"]  # the rates are this run's
-            cut = pieces_of_state(saved, optimizer)
+            cut = shards_of_state(saved, optimizer)
             optimizer.load_state_dict({"state": cut, "param_groups": groups})
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, LookupError) as error:
         raise StorageError(f"{path} is of another model or optimizer: {error!r}") from error
 
 
-def pieces_of_state(saved: Mapping[int, Any], optimizer: Optimizer) -> dict[int, Any]:
+def shards_of_state(saved: Mapping[int, Any], optimizer: Optimizer) -> dict[int, Any]:
     """An optimizer's state, by its parameters' numbers, each tensor cut as its parameter is."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {
         number: {
-            name: piece(value, parameters[number])
+            name: shard_like(value, parameters[number])
             if value.shape == parameters[number].shape
             else value
             for name, value in values.items()

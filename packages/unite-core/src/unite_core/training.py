@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
+from torch.distributed.fsdp import CPUOffloadPolicy
 
 from unite_core import checkpoint, nonfinite
 from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batches
@@ -30,10 +31,9 @@ from unite_core.layers import compile_blocks
 from unite_core.log_window import LogWindow
 from unite_core.modality import Dataset
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
-from unite_core.parameters import tag_adamw, tagged_adamw
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
-from unite_core.sharding import gathered, whole
+from unite_core.sharding import gathered, shard, whole
 from unite_core.storage import bytes_to_keep, require_room, writing
 from unite_core.types import Losses
 
@@ -50,7 +50,7 @@ class Trainer:
     Everything random is a function of the seed, the update's number and the rank, so a run resumes
     bit for bit from a checkpoint, except that with `minutes` the learning rate follows the clock.
     In `output`: checkpoints/, model/ (averaged weights), log.jsonl, tensorboard/, config.yaml.
-    Under FSDP each process holds a piece of weights, gradients and optimizer state, and the whole
+    Under FSDP each process holds a shard of weights, gradients and optimizer state, and the whole
     average. ConfigurationError for launches by DeepSpeed, Megatron or FSDP's first version.
     """
 
@@ -70,7 +70,8 @@ class Trainer:
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
         self.model = objective.get_submodule("model")
-        self.ema = averaged(self.model, config.ema_decay).to(self.accelerator.device)
+        self.ema = averaged(self.model, config.ema_decay)
+        self.ema.module.to(self.accelerator.device)  # not its count, which the host reads
         if config.compile:
             compile_blocks(objective)
         self.objective = self.prepared(objective)
@@ -80,7 +81,7 @@ class Trainer:
         self.window = LogWindow()
 
     def prepared(self, objective: nn.Module) -> nn.Module:
-        """The objective on this process's device, its weights cut into pieces under FSDP."""
+        """The objective on this process's device, its weights in shards under FSDP."""
         kind = self.accelerator.distributed_type
         if kind in FOREIGN:
             raise ConfigurationError(
@@ -88,24 +89,24 @@ class Trainer:
                 "or with accelerate's --multi_gpu or --use_fsdp --fsdp_version 2"
             )
         if kind is not DistributedType.FSDP:
-            whole_weights: nn.Module = self.accelerator.prepare(objective)
-            return whole_weights
+            prepared: nn.Module = self.accelerator.prepare(objective)
+            return prepared
         plugin = self.accelerator.state.fsdp_plugin
         if plugin.fsdp_version != 2:
             raise ConfigurationError(
                 f"FSDP's version {plugin.fsdp_version} flattens weights, and Muon needs matrices: "
                 "add --fsdp_version 2"
             )
-        # autocast rounds in its place, and spares what decoders compute in float32
-        plugin.mixed_precision_policy = None
-        tagged = {name for name, p in objective.named_parameters() if tagged_adamw(p)}
-        # Accelerate takes no model without an optimizer; ours need the pieces, so they come later
-        unused = torch.optim.SGD(objective.parameters())
-        cut: nn.Module = self.accelerator.prepare(objective, unused)[0]
-        for name, parameter in cut.named_parameters():
-            if name in tagged:
-                tag_adamw(parameter)
-        return cut
+        if plugin.activation_checkpointing:
+            raise ConfigurationError(
+                "the recipe says what is computed again: objective.activation_checkpointing "
+                "in place of --fsdp_activation_checkpointing"
+            )
+        if isinstance(plugin.cpu_offload, CPUOffloadPolicy):
+            raise ConfigurationError("weights stay on the GPUs: leave --fsdp_offload_params out")
+        device, processes = self.accelerator.device, self.accelerator.num_processes
+        shard(objective, device, processes, plugin.reshard_after_forward)
+        return objective
 
     def train(self, resume: Resume = None, on_preview: Preview | None = None) -> None:
         """Train to the end, saving on the way.
@@ -197,7 +198,7 @@ class Trainer:
         torch.manual_seed(derive_seed(self.config.seed, NOISE, self.steps_done, piece, rank))
         last = piece == self.config.accumulation - 1
         with nullcontext() if last else self.accelerator.no_sync(self.objective):
-            with self.accelerator.autocast():
+            with self.accelerator.autocast():  # which `prepare` does as well, but FSDP does not
                 losses: Losses = self.objective(batch.to(self.accelerator.device))
             self.accelerator.backward(losses.total)
         return losses
