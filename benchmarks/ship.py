@@ -112,7 +112,7 @@ def main() -> None:
         command="\n".join(f"    {line}" for line in read_command(arguments.run).splitlines()),
         count=arguments.samples,
         sampling=f"{sampling.steps} steps with the solver {sampling.solver} at strength "
-        f"{sampling.strength:g}, {sampling.rounds} rounds through latents and back",
+        f"{settings['strength']:g}, {settings['rounds']} rounds through latents and back",
         table=metric_table({**rows, "reconstruction": found.reconstruction}),
         remarks="".join(f"- {remark}\n" for remark in REMARKS[kind] + arguments.remark),
     )
