@@ -14,8 +14,8 @@ from unite_core import checkpoint, flow
 from unite_core.latents import RowNoise, integrate
 from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model, load_model
-from unite_core.objective import JointObjective
 from unite_core.recipes import load_recipe
+from unite_core.testing.setting import trainer
 from unite_core.training import Trainer
 from unite_molecule.metrics import by_distance
 
@@ -96,18 +96,11 @@ def test_samples_are_as_stable_as_on_a_cpu() -> None:
     assert by_distance(samples)["molecule_stable"] > 0.75
 
 
-def trainer(output: Path) -> Trainer:
+def short_run(output: Path) -> Trainer:
     short = ["training.steps=12", "training.minutes=null", "training.checkpoint_steps=6"]
     config = load_recipe("qm9-demo", [*short, "training.compile=true"])
     model = build_model(config)
-    return Trainer(
-        JointObjective(model, config.objective),
-        model.modality.dataset("train"),
-        config.training,
-        config.optimizer,
-        output,
-        {},
-    )
+    return trainer(config, model, model.modality.dataset("train"), output)
 
 
 def tensors_of(output: Path, step: int) -> dict[str, Tensor]:
@@ -121,8 +114,8 @@ def tensors_of(output: Path, step: int) -> dict[str, Tensor]:
 
 @pytest.mark.usefixtures("unchecked")
 def test_resumed_in_bfloat16_equals_uninterrupted(tmp_path: Path) -> None:
-    trainer(tmp_path / "a").train()
-    trainer(tmp_path / "b").train(resume=tmp_path / "a" / "checkpoints" / "step-000000006")
+    short_run(tmp_path / "a").train()
+    short_run(tmp_path / "b").train(resume=tmp_path / "a" / "checkpoints" / "step-000000006")
     assert_same(*(tensors_of(tmp_path / run, 12) for run in "ab"))
 
 

@@ -1,14 +1,12 @@
 """Two processes compute what one would."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from core import distributed_worker
+from core.two_processes import run_twice
 from toy_modality import ToyDataset
 from unite_core.batching import NOISE, BatchPlan, Share, derive_seed
 
@@ -19,15 +17,7 @@ pytestmark = pytest.mark.slow
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two gloo processes wrote."""
     output = tmp_path_factory.mktemp("two")
-    tests = Path(__file__).parents[1]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tests), str(tests / "toy")]),
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command = [*launcher, distributed_worker.__file__, str(output)]
-    subprocess.run(command, env=environment, check=True, timeout=300)
+    run_twice([distributed_worker.__file__, str(output)])
     return output
 
 

@@ -1,15 +1,13 @@
 """Several processes sample and score as one does."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from core.test_cli import call
 from core.test_objective import toy_model
+from core.two_processes import run_twice
 from unite_core import processes
 from unite_core.processes import Team, together
 
@@ -75,19 +73,9 @@ def samples_and_figures(name: str) -> tuple[list[list[list[float]]], dict[str, f
 
 @pytest.mark.slow
 def test_two_processes_make_what_one_makes(model_directory: Path) -> None:
-    tests = Path(__file__).parents[1]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tests), str(tests / "toy")]),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     for command in COMMANDS:
-        two = [*launcher, "-m", "unite_core.cli", *(word.format("two") for word in command)]
-        done = subprocess.run(
-            two, env=environment, check=True, timeout=300, capture_output=True, text=True
-        )
-        assert done.stdout.count("next: ") == 1
+        printed = run_twice(["-m", "unite_core.cli", *(word.format("two") for word in command)])
+        assert printed.count("next: ") == 1
         for name, size in (("one", "512"), ("small", "2")):
             one = [word.format(name) for word in command]
             assert call([*one, "--batch-size", size]) == 0

@@ -1,8 +1,5 @@
 """Weights in shards: two processes that hold half each compute what two that hold all would."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import torch
 from core import sharded_worker
 from core.distributed_worker import toy_objective
 from core.test_checkpoint import assert_same
+from core.two_processes import run_twice
 from unite_core import checkpoint
 from unite_core.model import load_model
 from unite_core.sharding import gathered, shard_like, whole
@@ -31,15 +29,7 @@ def test_whole_tensors_stay_as_they_are() -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two gloo processes trained."""
     output = tmp_path_factory.mktemp("sharded")
-    tests = Path(__file__).parents[1]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tests), str(tests / "toy")]),
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command = [*launcher, sharded_worker.__file__, str(output)]
-    subprocess.run(command, env=environment, check=True, timeout=300)
+    run_twice([sharded_worker.__file__, str(output)])
     return output
 
 
