@@ -409,6 +409,10 @@ def test_a_configuration_error_is_exit_2_and_makes_nothing(
             ["--output", "s.png", "--interpolate", "a.txt", "a.txt", "--guidance", "2"],
             "it has no use for --guidance",
         ),
+        (
+            ["--output", "s.png", "--interpolate", "a.txt", "a.txt", "--compile"],
+            "it has no use for --compile",
+        ),
         (["--output", "s.png", "--trajectory", "9", "--steps", "5"], "9 levels need as many steps"),
         (
             ["--output", "s.png", "--trajectory", "3", "--interpolate", "a.txt", "a.txt"],

@@ -10,6 +10,7 @@ import pytest
 import torch
 from core.test_objective import toy_batch, toy_model
 from safetensors.torch import load_file, save_file
+from toy_plugin import ToyOptions
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.model import UniteModel, load_model
 
@@ -56,6 +57,24 @@ def test_a_trajectory_has_the_strength_that_it_is_given(far: UniteModel) -> None
     ends = [strip[-1] for strip in far.trajectories(4, 2, steps=3, strength=1.0)]
     others = [strip[-1] for strip in far.trajectories(4, 2, steps=3)]
     assert not all(np.allclose(a, b, rtol=1e-5) for a, b in zip(ends, others, strict=True))
+
+
+@pytest.mark.slow
+def test_compiled_the_samples_are_the_same(unchecked: None, far: UniteModel) -> None:
+    """One compilation serves batches of any number, and a round needs none."""
+
+    def made(count: int, rounds: int) -> list[np.ndarray]:
+        how: dict[str, Any] = {"steps": 3, "batch_size": 3, "precision": "no", "rounds": rounds}
+        return far.generate(count, **how, options=ToyOptions(point_count=4))
+
+    graphs = torch._dynamo.utils.counters["stats"]
+    plain = [*made(3, rounds=0), *made(5, rounds=1)]
+    far.compile_blocks()
+    compiled, so_far = made(3, rounds=0), graphs["unique_graphs"]
+    compiled += made(5, rounds=1)
+    for a, b in zip(plain, compiled, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert graphs["unique_graphs"] == so_far > 0
 
 
 def test_only_the_stochastic_solver_has_a_strength() -> None:

@@ -28,7 +28,7 @@ def test_results_come_in_order_though_later_pieces_end_first() -> None:
             second_done.set()
         return piece * piece
 
-    assert list(spread(work, range(5), CPU)) == [0, 1, 4, 9, 16]
+    assert list(spread(work, range(5), CPU, False)) == [0, 1, 4, 9, 16]
 
 
 def test_each_piece_has_one_thread_and_no_gradients() -> None:
@@ -37,17 +37,18 @@ def test_each_piece_has_one_thread_and_no_gradients() -> None:
     def work(_: int) -> tuple[int, bool]:
         return torch.get_num_threads(), (weight * 2).requires_grad
 
-    assert list(spread(work, range(4), CPU)) == [(1, False)] * 4
-    assert list(spread(work, range(1), CPU)) == [(2, False)]
+    assert list(spread(work, range(4), CPU, False)) == [(1, False)] * 4
+    assert list(spread(work, range(1), CPU, False)) == [(2, False)]
+    assert list(spread(work, range(4), CPU, True)) == [(2, False)] * 4
 
 
 def test_the_threads_are_given_back_after_success_and_failure() -> None:
     def fail(piece: int) -> int:
         raise ValueError(f"piece {piece}")
 
-    list(spread(abs, range(3), CPU))
+    list(spread(abs, range(3), CPU, False))
     assert torch.get_num_threads() == 2
     with pytest.raises(ValueError, match="piece 0"):
-        list(spread(fail, range(3), CPU))
+        list(spread(fail, range(3), CPU, False))
     assert torch.get_num_threads() == 2
     assert torch.is_grad_enabled()

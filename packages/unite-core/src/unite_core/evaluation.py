@@ -40,12 +40,14 @@ class Evaluation:
     reconstruction: dict[str, Any]
 
 
-def open_on_device(directory: Path, **changes: Any) -> UniteModel:
+def open_on_device(directory: Path, compiled: bool = False, **changes: Any) -> UniteModel:
     """The model on the accelerator, if there is one; StorageError where it does not load.
 
     `changes` take the place of arguments that it was saved with.
     """
     model = open_model(directory, **changes)
+    if compiled:
+        model.compile_blocks()
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return model if accelerator is None else model.to(accelerator)
 

@@ -1,18 +1,33 @@
 """Transformer parts shared by the encoder and the decoders."""
 
 import math
+from contextlib import AbstractContextManager
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from unite_core.errors import ConfigurationError
 from unite_core.parameters import tag_adamw
+
+
+class Linear(nn.Linear):
+    """nn.Linear whose bias, where it is compiled, is added by the operation that follows.
+
+    Left to itself torch's product copies it into the output first on CPUs, a quarter of its time.
+    """
+
+    def forward(self, x: Float[Tensor, "*b i"]) -> Float[Tensor, "*b o"]:
+        if self.bias is not None and torch.compiler.is_compiling():
+            return F.linear(x, self.weight) + self.bias
+        return F.linear(x, self.weight, self.bias)
 
 
 def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
     """A Linear with Xavier-uniform weights and zero bias."""
-    layer = nn.Linear(inputs, outputs, bias=bias)
+    layer = Linear(inputs, outputs, bias=bias)
     nn.init.xavier_uniform_(layer.weight)
     if bias:
         nn.init.zeros_(layer.bias)
@@ -21,7 +36,7 @@ def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
     """A Linear that starts as the zero map."""
-    layer = nn.Linear(inputs, outputs)
+    layer = Linear(inputs, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -49,13 +64,22 @@ def rotary(positions: Float[Tensor, " s"], head_dim: int, theta: float = 10000.0
 def rotate(x: Float[Tensor, "b s a e"], rotation: Rotation) -> Float[Tensor, "b s a e"]:
     """Turns each interleaved pair of the last axis by its position's angle."""
     cos, sin = (part[:, None, :] for part in rotation)
-    if torch.compiler.is_compiling():  # which has no code for complex numbers
-        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-        even, odd = x[..., 0::2], x[..., 1::2]
-        return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     turned = torch.view_as_complex(wide.view(*x.shape[:-1], -1, 2)) * torch.complex(cos, sin)
     return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+
+
+def rotate_halves(x: Float[Tensor, "b s a e"], rotation: Rotation) -> Float[Tensor, "b s a e"]:
+    """As `rotate` where the first of all pairs come ahead of the second ones."""
+    cos, sin = (part[:, None, :].to(x.dtype) for part in rotation)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+def firsts_ahead(rows: Float[Tensor, "r *h"], groups: int = 1) -> Float[Tensor, "r *h"]:
+    """In each of the `groups` of rows the first of all pairs ahead of the second ones."""
+    pairs = rows.reshape(groups, -1, 2, *rows.shape[1:])
+    return pairs.transpose(1, 2).flatten(0, 2)
 
 
 class RMSNorm(nn.Module):
@@ -71,12 +95,16 @@ class RMSNorm(nn.Module):
         return self.wide(x).to(x.dtype)
 
     def wide(self, x: Float[Tensor, "*b h"]) -> Float[Tensor, "*b h"]:
-        """Computed and returned in float32 at least.
+        """Computed and returned in float32 at least."""
+        return self.scaled(x, self.weight)
+
+    def scaled(self, x: Float[Tensor, "*b h"], weight: Float[Tensor, " h"]) -> Tensor:
+        """As `wide`, with `weight` in place of its own.
 
         On CPUs F.rms_norm is not one kernel but five, and slower than these.
         """
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        weight = self.weight.to(x.dtype)
+        weight = weight.to(x.dtype)
         if x.is_cuda:
             return F.rms_norm(x, weight.shape, weight, self.eps)
         size: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
@@ -133,13 +161,35 @@ class Attention(nn.Module):
     def forward(
         self, x: Float[Tensor, "b s h"], rotation: Rotation, bias: Tensor | None
     ) -> Float[Tensor, "b s h"]:
-        b, s, h = x.shape
-        q, k, v = self.qkv(x).view(b, s, 3, self.heads, h // self.heads).unbind(dim=2)
-        q = rotate(self.q_norm.wide(q), rotation).to(v.dtype).transpose(1, 2)
-        k = rotate(self.k_norm.wide(k), rotation).to(v.dtype).transpose(1, 2)
-        y = attend(q, k, v.transpose(1, 2), None if bias is None else bias.to(q.dtype))
-        mixed: Tensor = self.out(y.transpose(1, 2).reshape(b, s, h))
+        turned = self.turned_halves if torch.compiler.is_compiling() else self.turned
+        q, k, v = (part.transpose(1, 2) for part in turned(x, rotation))
+        y = attend(q, k, v, None if bias is None else bias.to(q.dtype))
+        mixed: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return mixed
+
+    def turned(self, x: Float[Tensor, "b s h"], rotation: Rotation) -> tuple[Tensor, ...]:
+        """q, k and v [b, s, a, e]; q and k are normed and turned."""
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).unbind(2)
+        q = rotate(self.q_norm.wide(q), rotation).to(v.dtype)
+        k = rotate(self.k_norm.wide(k), rotation).to(v.dtype)
+        return q, k, v
+
+    def turned_halves(self, x: Float[Tensor, "b s h"], rotation: Rotation) -> tuple[Tensor, ...]:
+        """As `turned`, but q and k have the first of all pairs ahead of the second ones.
+
+        Their product stays the same. For torch.compile, which has no code for complex numbers and
+        none that is fast for interleaved ones.
+        """
+        paired = 2 * x.shape[-1]
+
+        def ordered(rows: Tensor) -> Tensor:
+            return torch.cat([firsts_ahead(rows[:paired], 2 * self.heads), rows[paired:]])
+
+        y = F.linear(x, ordered(self.qkv.weight)) + ordered(self.qkv.bias)
+        q, k, v = y.view(*x.shape[:2], 3, self.heads, -1).unbind(2)
+        q = self.q_norm.scaled(q, firsts_ahead(self.q_norm.weight))
+        k = self.k_norm.scaled(k, firsts_ahead(self.k_norm.weight))
+        return *(rotate_halves(part, rotation).to(v.dtype) for part in (q, k)), v
 
 
 class SwiGLU(nn.Module):
@@ -226,13 +276,30 @@ class TimeEmbedding(nn.Module):
         return embedded
 
 
-def compile_blocks(model: nn.Module) -> None:
+def compile_blocks(model: nn.Module, dynamic: bool = False) -> None:
     """torch.compile for every transformer block of `model`, in place.
 
     Blocks share one compiled graph for each shape, so that the first step waits for seconds, not
-    minutes. Every length is a graph of its own: dynamic ones run at half the speed.
+    minutes. Every shape is a graph of its own, or `dynamic` ones serve all: for training these run
+    at half the speed. ConfigurationError without a C++ compiler.
     """
+    # a second of imports that others can do without
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise ConfigurationError(
+            "torch.compile needs a C++ compiler and found none: install g++, or do without "
+            "(training.compile=false in a recipe, no --compile)"
+        ) from error
     torch._dynamo.config.recompile_limit = 256
     for module in model.modules():
         if isinstance(module, TransformerBlock):
-            module.compile(dynamic=False)
+            module.compile(dynamic=dynamic)
+
+
+def as_written() -> AbstractContextManager[None]:
+    """A context in which compiled blocks run uncompiled. It holds for all threads."""
+    return cast(AbstractContextManager[None], torch.compiler.set_stance("force_eager"))

@@ -6,6 +6,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
 
+JOINS = 3
+"""How often pieces found apart are joined before a molecule is given up: one is enough for nearly
+all molecules of a trained model, and one barely trained would be solved over and over."""
+
 UNLIKELY = 20.0
 """States and orders this much less likely (natural logarithm) than the best are not considered."""
 
@@ -142,13 +146,13 @@ class Program:
 def assign(beliefs: Beliefs) -> Assignment:
     """The likeliest assignment in known states, with an allowed total charge and in one piece.
 
-    Where there is none, the likeliest of each by itself: such a molecule is not valid.
+    Where none is found, the likeliest of each by itself: such a molecule is not valid.
     """
     simple = independent(beliefs)
     if simple.fits(beliefs):
         return simple
     program = Program(beliefs)
-    for _ in range(len(beliefs.elements)):
+    for _ in range(1 + JOINS):
         found = program.solve()
         if found is None:
             return simple

@@ -9,6 +9,7 @@ import typer
 from unite_core.cli.options import (
     GUIDED,
     BatchSize,
+    Compiled,
     Count,
     Guidance,
     Rounds,
@@ -53,6 +54,7 @@ def evaluate(
     temperature: Temperature = 1.0,
     strength: Strength = None,
     rounds: Rounds = None,
+    compiled: Compiled = False,
     modality: Annotated[str | None, typer.Option(help="Needed where several are there.")] = None,
     override: Annotated[
         list[str] | None,
@@ -98,7 +100,7 @@ def evaluate(
     from unite_core.sweep import plot_sweep, sweep
 
     with together() as team:
-        model = open_on_device(directory, data=data.model_dump(mode="json"))
+        model = open_on_device(directory, compiled, data=data.model_dump(mode="json"))
         own = len(scales) * len(team.share(count))
         with progress("samples", own, team.first) as done:
             result = sweep(model, count, sampling, scales, reference, team, done)
@@ -106,7 +108,7 @@ def evaluate(
         return
     names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}
     rows = {names[scale]: result.samples[scale] for scale in scales} | result.others
-    settings = {"model": source, "reference": reference, "count": count}
+    settings = {"model": source, "reference": reference, "count": count, "compiled": compiled}
     settings |= sampling.settings(model.modality) | {"guidance": scales, "changes": override or []}
     show_figures(plugin, rows, {source: result.reconstruction}, settings, output)
     if picture is not None:

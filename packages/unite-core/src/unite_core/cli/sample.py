@@ -7,6 +7,7 @@ import typer
 
 from unite_core.cli.options import (
     BatchSize,
+    Compiled,
     Guidance,
     Model,
     Rounds,
@@ -67,6 +68,7 @@ SAMPLE_OPTIONS = (
     "--temperature",
     "--strength",
     "--rounds",
+    "--compile",
     "--trajectory",
     "--interpolate",
 )
@@ -86,6 +88,7 @@ def sample(
     temperature: Temperature = 1.0,
     strength: Strength = None,
     rounds: Rounds = None,
+    compiled: Compiled = False,
     trajectory: Levels = None,
     interpolate: Ends = None,
 ) -> None:
@@ -110,7 +113,7 @@ def sample(
         return  # a picture is one process's work
     if interpolate is not None:
         changed = [f"--{name.replace('_', '-')}" for name in sampling.chosen()]
-        unused = [*(words or []), *changed]
+        unused = [*(words or []), *changed, *(["--compile"] if compiled else [])]
         if unused:
             raise ConfigurationError(f"--interpolate draws nothing: it has no use for {unused[0]}")
         draw_between(directory, plugin, interpolate, count or BETWEEN, output)
@@ -122,12 +125,12 @@ def sample(
     from unite_core.processes import together
 
     if trajectory is not None:
-        model = open_on_device(directory)
+        model = open_on_device(directory, compiled)
         draw_strips(model, count or STRIPS, trajectory, sampling, options, output)
         show_made([output], f"unite evaluate {checkpoint}")
         return
     with together() as team:
-        model = open_on_device(directory)
+        model = open_on_device(directory, compiled)
         number = count or SAMPLES
         with progress("samples", len(team.share(number)), team.first) as done:
             samples = generate(model, number, sampling, options, team, done)
