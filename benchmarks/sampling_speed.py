@@ -1,16 +1,22 @@
-"""How long it takes to make 10,000 molecules, without rounds through latents and with them, and
-compiled. On the GPU where there is one.
+"""How long `unite sample` takes for 10,000 molecules, imports and all: in one process and in one for
+each core, as written and compiled, the first time and again.
+
+On a GPU in one process alone.
 """
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
+import torch
 from environment import Row, publish
 from peak import accelerator
-from unite_core.model import UniteModel, load_model
 
-WARMING = 100
-"""Molecules that are made while the model is compiled."""
+MODULE = ["-m", "unite_core.cli", "sample"]
 
 
 def main() -> None:
@@ -20,29 +26,32 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--name", default="sampling_speed", help="of the result file")
     arguments = parser.parse_args()
-    start = time.perf_counter()
-    model = load_model(arguments.model).to(accelerator())
-    loading = time.perf_counter() - start
-    rows = measure(model, arguments.count, arguments.steps)
-    start = time.perf_counter()
-    model.compile_blocks()
-    model.generate(WARMING, steps=2)
-    compiling = time.perf_counter() - start
-    rows += measure(model, arguments.count, arguments.steps)
-    made_by = {"model": arguments.model, "steps": arguments.steps}
-    publish(arguments.name, rows, loading_seconds=loading, compiling_seconds=compiling, **made_by)
+    alone = accelerator().type != "cpu" or torch.get_num_threads() == 1
+    wanted = [arguments.model, "-n", str(arguments.count), "--steps", str(arguments.steps)]
+    rows = []
+    for processes in [1] if alone else [1, torch.get_num_threads()]:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows += [
+                measure(processes, wanted, Path(scratch), how)
+                for how in ("as written", "compiled, first time", "compiled, again")
+            ]
+    made_by = {"model": arguments.model, "count": arguments.count, "steps": arguments.steps}
+    publish(arguments.name, rows, **made_by)
 
 
-def measure(model: UniteModel, count: int, steps: int) -> list[Row]:
-    """A row for samples as decoded, one for those that went through latents again."""
-    rows: list[Row] = []
-    for rounds in (0, model.modality.rounds):
-        start = time.perf_counter()
-        made = len(model.generate(count, steps=steps, rounds=rounds))
-        seconds = time.perf_counter() - start
-        how = {"compiled": model.compiled, "rounds": rounds}
-        rows.append({"molecules": made, **how, "sampling_seconds": seconds})
-    return rows
+def measure(processes: int, wanted: list[str], scratch: Path, how: str) -> Row:
+    """Seconds of the whole command; what it compiles is kept in `scratch`."""
+    launcher = [sys.executable, *MODULE]
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(scratch / "compiled")}
+    if processes > 1:
+        torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+        launcher = [sys.executable, *torchrun, *MODULE]
+        environment["OMP_NUM_THREADS"] = "1"
+    options = ["--output", str(scratch / "samples.sdf")]
+    options += ["--compile"] if "compiled" in how else []
+    start = time.perf_counter()
+    subprocess.run([*launcher, *wanted, *options], env=environment, check=True)
+    return {"processes": processes, "code": how, "seconds": time.perf_counter() - start}
 
 
 if __name__ == "__main__":
