@@ -1,5 +1,5 @@
-"""How long `unite sample` takes for 10,000 molecules, imports and all: in one process and in one for
-each core, as written and compiled, the first time and again.
+"""How long `unite sample` takes for 10,000 molecules, imports and all: in one process and in one
+for each core, as written and compiled, the first time and again.
 
 On a GPU in one process alone.
 """

@@ -1,6 +1,7 @@
 """What the transformer parts compute."""
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -82,6 +83,22 @@ def test_time_frequencies_are_stored_and_not_trained() -> None:
     embedding = layers.TimeEmbedding(16)
     assert "rates" in embedding.state_dict()
     assert not embedding.rates.requires_grad
+
+
+@torch.no_grad()
+def test_pairs_in_halves_give_the_same_attention() -> None:
+    attention = layers.Attention(16, 2)
+    for parameter in attention.parameters():
+        nn.init.normal_(parameter)
+    x, rotation = torch.randn(3, 5, 16), layers.rotary(torch.arange(5.0), 8)
+    plain = attention(x, rotation, None)
+    q, k, v = attention.turned_halves(x, rotation)
+    first, second, third = attention.turned(x, rotation)
+    assert not torch.allclose(q, first)
+    torch.testing.assert_close(q @ k.mT, first @ second.mT, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(v, third)
+    with mock.patch.object(torch.compiler, "is_compiling", return_value=True):
+        torch.testing.assert_close(attention(x, rotation, None), plain, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
