@@ -23,6 +23,10 @@ from unite_core.errors import UniteError
 FORK = multiprocessing.get_context("fork")
 PATIENCE = 60.0
 
+# With the first gradients torch starts a thread for each GPU, and forks have no gradients from then
+# on: they are had before another test makes GPUs that are not there.
+torch.ones((), requires_grad=True).backward()
+
 
 def exit_code(function: Callable[..., object], *arguments: Any) -> int:
     """What a process that did this alone would end with; no exception lives on in its frames."""
