@@ -24,7 +24,7 @@ FORK = multiprocessing.get_context("fork")
 PATIENCE = 60.0
 
 # With the first gradients torch starts a thread for each GPU, and forks have no gradients from then
-# on: they are had before another test makes GPUs that are not there.
+# on: they are had before fake tensors make it count GPUs that are not there.
 torch.ones((), requires_grad=True).backward()
 
 
