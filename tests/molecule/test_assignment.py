@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from itertools import product
+from unittest import mock
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
-from unite_molecule.assignment import Assignment, Beliefs, Program, assign, independent
+from unite_molecule.assignment import JOINS, Assignment, Beliefs, Program, assign, independent
 
 NEUTRALS = [(0, 0, 4, 0), (0, 0, 3, 1), (0, 0, 2, 2), (0, 0, 1, 3), (1, 0, 1, 1), (1, 0, 0, 2)]
 IONS = [(0, 1, 2, 1), (0, 1, 1, 2), (1, 1, 0, 1), (1, 2, 1, 2)]
@@ -109,6 +110,19 @@ def test_pieces_are_joined() -> None:
     found = assign(about)
     assert found.hydrogens.tolist() == [3, 3]
     assert found.bonds[0, 1] == 1
+
+
+def test_what_stays_apart_is_given_up() -> None:
+    """Each head's own choice is left where the joins are used up."""
+    about = beliefs(6, seed=0)
+    alone = independent(about)
+    assert not alone.fits(about)
+    none = np.zeros(6, dtype=int)
+    apart = Assignment(none, none, none, np.zeros((6, 6), dtype=int))
+    with mock.patch.object(Program, "solve", return_value=apart) as solve:
+        found = assign(about)
+    assert solve.call_count == 1 + JOINS
+    assert np.array_equal(found.bonds, alone.bonds)
 
 
 def test_a_lone_ion_is_no_way_out() -> None:

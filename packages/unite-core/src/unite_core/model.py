@@ -72,7 +72,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         self.compiled = False
 
     def compile_blocks(self) -> None:
-        """Compiles what denoises: a minute the first time, which many samples earn back."""
+        """Compiles what denoises: about a minute the first time, for many samples."""
         compile_blocks(self.encoder if self.denoiser is None else self.denoiser, dynamic=True)
         self.compiled = True
 

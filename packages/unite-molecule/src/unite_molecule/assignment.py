@@ -7,8 +7,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
 
 JOINS = 3
-"""How often pieces found apart are joined before a molecule is given up: one is enough for nearly
-all molecules of a trained model, and one barely trained would be solved over and over."""
+"""How often pieces found apart are joined before a molecule is given up: of a trained model hardly
+any are, and those of one barely trained would be solved over and over."""
 
 UNLIKELY = 20.0
 """States and orders this much less likely (natural logarithm) than the best are not considered."""

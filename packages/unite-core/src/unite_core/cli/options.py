@@ -45,8 +45,6 @@ Rounds = Annotated[
         show_default="the modality's",
     ),
 ]
-COMPILED = (
-    "Compile the model first: a minute, less when done before, that ten thousand samples earn back."
-)
+COMPILED = "Compile the model, for many samples: about a minute the first time, less from then on."
 Compiled = Annotated[bool, typer.Option("--compile", help=COMPILED)]
 BatchSize = Annotated[int, typer.Option(min=1, help="Samples computed at once.")]
