@@ -43,12 +43,16 @@ def test_rms_norm_is_computed_in_float32(dtype: torch.dtype) -> None:
     torch.testing.assert_close(layers.RMSNorm(16)(x), expected.to(dtype))
 
 
-def test_both_attention_paths_agree() -> None:
-    q, k, v = torch.randn(3, 2, 4, 6, 8)
-    mask = torch.arange(6) < torch.tensor([[6], [3]])
+@pytest.mark.parametrize("length", [6, 70])
+def test_all_attention_paths_agree(length: int) -> None:
+    """Of sequences short and long, with gradients and without."""
+    q, k, v = torch.randn(3, 2, 4, length, 8)
+    mask = torch.arange(length) < torch.tensor([[length], [3]])
     bias = layers.attention_bias(mask, torch.float32)
     fused = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     torch.testing.assert_close(layers.attend(q, k, v, bias), fused, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layers.attend(q, k, v, bias), fused, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("length", [5, 40])

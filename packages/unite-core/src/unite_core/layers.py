@@ -129,10 +129,10 @@ def row_softmax(scores: Tensor) -> Tensor:
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """Scaled dot-product attention over [b, heads, s, e]; `bias` [b, 1, 1, s] is 0 or -inf.
 
-    On CPUs two batched matrix products beat the fused kernel at the sequence lengths of molecules
-    (its backward is slow there), so the fused one is kept for GPUs.
+    On CPUs two batched matrix products beat the fused kernel at the sequence lengths of molecules,
+    and its backward is slow at any: there it is for long sequences without gradients.
     """
-    if q.is_cuda:
+    if q.is_cuda or (q.shape[-2] >= 64 and not torch.is_grad_enabled()):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
     if bias is not None:
