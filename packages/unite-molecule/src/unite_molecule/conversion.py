@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 from rdkit import Chem, rdBase
-from rdkit.Geometry import Point3D
 
 from unite_molecule.template import Rejected, canonical_order, reorder, walk
 from unite_molecule.types import Molecule
@@ -23,15 +22,15 @@ def to_rdkit(molecule: Molecule) -> Chem.Mol:
     No hydrogen is implicit: after sanitisation a missing one shows as a radical electron.
     """
     mol = Chem.RWMol()
-    conformer = Chem.Conformer(len(molecule))
-    for i, (element, charge) in enumerate(zip(molecule.elements, molecule.charges, strict=True)):
-        atom = Chem.Atom(int(element))
-        atom.SetFormalCharge(int(charge))
+    for element, charge in zip(molecule.elements.tolist(), molecule.charges.tolist(), strict=True):
+        atom = Chem.Atom(element)
+        atom.SetFormalCharge(charge)
         atom.SetNoImplicit(True)
         mol.AddAtom(atom)
-        conformer.SetAtomPosition(i, Point3D(*map(float, molecule.coordinates[i])))
     for i, j, order in molecule.bonds.tolist():
         mol.AddBond(i, j, ORDERS[order])
+    conformer = Chem.Conformer(len(molecule))
+    conformer.SetPositions(molecule.coordinates.astype(np.float64))
     conformer.Set3D(True)
     mol.AddConformer(conformer)
     mol.UpdatePropertyCache(strict=False)
