@@ -10,7 +10,6 @@ from unittest.mock import patch
 import numpy as np
 from unite_core.config import RunConfig
 from unite_core.model import UniteModel, build_model
-from unite_core.testing import setting
 from unite_core.training import Trainer
 from unite_molecule.assignment import independent
 from unite_molecule.chemistry import assess
@@ -34,7 +33,7 @@ PIECE = 500
 def trainer(config: RunConfig, output: Path) -> Trainer:
     """The trainer of a configuration, as the command line makes it."""
     model = build_model(config)
-    return setting.trainer(config, model, model.modality.dataset("train"), output)
+    return Trainer.of_run(config, model, model.modality.dataset("train"), output)
 
 
 def snapshots(run: Path) -> dict[float, Path]:

@@ -15,7 +15,6 @@ from unite_core.latents import RowNoise, integrate
 from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model, load_model
 from unite_core.recipes import load_recipe
-from unite_core.testing.setting import trainer
 from unite_core.training import Trainer
 from unite_molecule.metrics import by_distance
 
@@ -100,7 +99,7 @@ def short_run(output: Path) -> Trainer:
     short = ["training.steps=12", "training.minutes=null", "training.checkpoint_steps=6"]
     config = load_recipe("qm9-demo", [*short, "training.compile=true"])
     model = build_model(config)
-    return trainer(config, model, model.modality.dataset("train"), output)
+    return Trainer.of_run(config, model, model.modality.dataset("train"), output)
 
 
 def tensors_of(output: Path, step: int) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy
 from unite_core import checkpoint, nonfinite
 from unite_core.batching import NOISE, BatchPlan, Share, derive_seed, load_batches
 from unite_core.clock import Clock
-from unite_core.config import AdamWConfig, MuonConfig, TrainingConfig
+from unite_core.config import AdamWConfig, MuonConfig, RunConfig, TrainingConfig
 from unite_core.ema import averaged
 from unite_core.errors import ConfigurationError, NonFiniteError, StorageError, UniteError
 from unite_core.export import export
@@ -30,6 +30,8 @@ from unite_core.interruption import (
 from unite_core.layers import compile_blocks
 from unite_core.log_window import LogWindow
 from unite_core.modality import Dataset
+from unite_core.model import UniteModel
+from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
@@ -79,6 +81,13 @@ class Trainer:
         self.config, self.output, self.run_config = config, output, run_config
         self.steps_done, self.seconds, self.saved_step, self.skipped = 0, 0.0, -1, 0
         self.window = LogWindow()
+
+    @classmethod
+    def of_run(cls, config: RunConfig, model: UniteModel, data: Dataset, output: Path) -> "Trainer":
+        """The trainer of a model as a run's configuration says, but for where it writes."""
+        objective = JointObjective(model, config.objective)
+        run_config = config.model_dump(mode="json")
+        return cls(objective, data, config.training, config.optimizer, output, run_config)
 
     def prepared(self, objective: nn.Module) -> nn.Module:
         """The objective on this process's device, its weights in shards under FSDP."""

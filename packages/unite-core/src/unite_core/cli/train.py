@@ -80,7 +80,6 @@ def run(
     from unite_core.evaluation import preview
     from unite_core.failures import explain
     from unite_core.model import build_model
-    from unite_core.objective import JointObjective
     from unite_core.training import Trainer
     from unite_core.warm_start import start_from
 
@@ -88,14 +87,7 @@ def run(
     resumes = resume == "auto" and checkpoint.found(config.output / "checkpoints")
     if weights is not None and not resumes:
         start_from(model, weights)
-    trainer = Trainer(
-        objective=JointObjective(model, config.objective),
-        dataset=model.modality.dataset("train"),
-        config=config.training,
-        optimizer=config.optimizer,
-        output=config.output,
-        run_config=config.model_dump(mode="json"),
-    )
+    trainer = Trainer.of_run(config, model, model.modality.dataset("train"), config.output)
     try:
         trainer.train(resume, partial(preview, directory=config.output / "previews"))
     except Exception as error:

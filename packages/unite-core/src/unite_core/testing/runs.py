@@ -30,8 +30,8 @@ from unite_core.testing.setting import (
     lively,
     of_all_sizes,
     surroundings,
-    trainer,
 )
+from unite_core.training import Trainer
 from unite_core.types import Batch
 
 PROCESSES = 2
@@ -111,7 +111,7 @@ class RunChecks(Setting):
         if identical(data.batch(np.arange(1), None), data.source.batch(np.arange(1), None)):
             pytest.skip("a batch of this modality holds nothing that can be NaN")
         try:
-            trainer(tiny, model, data, tmp_path).train()
+            Trainer.of_run(tiny, model, data, tmp_path).train()
         except NonFiniteError:
             pass
         except Exception as error:
@@ -158,7 +158,7 @@ class Spoiled(Dataset):
 def run(config: RunConfig, output: Path, resume: Path | None = None) -> Path:
     """Trains a fresh model, and gives the output."""
     model = build_model(config)
-    trainer(config, model, model.modality.dataset("train"), output).train(resume)
+    Trainer.of_run(config, model, model.modality.dataset("train"), output).train(resume)
     return output
 
 

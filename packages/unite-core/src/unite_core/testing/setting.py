@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,10 +15,8 @@ from torch import Tensor, nn
 from unite_core.config import RunConfig
 from unite_core.modality import Dataset
 from unite_core.model import UniteModel, build_model
-from unite_core.objective import JointObjective
 from unite_core.plugins import Plugin, load_plugin
 from unite_core.recipes import load_recipe
-from unite_core.training import Trainer
 from unite_core.types import Batch
 
 STEPS = 4
@@ -118,13 +115,6 @@ def lively(model: UniteModel) -> UniteModel:
         if parameter.requires_grad and not parameter.any():
             nn.init.normal_(parameter, std=0.2)
     return model
-
-
-def trainer(config: RunConfig, model: UniteModel, data: Dataset, output: Path) -> Trainer:
-    """The trainer of a run, as `unite train` makes it."""
-    objective = JointObjective(model, config.objective)
-    run_config = config.model_dump(mode="json")
-    return Trainer(objective, data, config.training, config.optimizer, output, run_config)
 
 
 def of_all_sizes(data: Dataset) -> np.ndarray:
