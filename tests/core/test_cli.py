@@ -336,6 +336,8 @@ def test_another_programs_weights_become_a_model(unite: Run) -> None:
     assert code == 0
     assert "wrote made/model\nnext: unite sample made/model --output samples.json" in out
     assert unite("sample", "made/model", "-n", 2, "--steps", 2, "--output", "samples.json")[0] == 0
+    code, _, err = unite("convert", "toy-sizes", "sizes.json", "made/model")
+    assert (code, "made/model is there already" in err) == (2, True)
     assert "formats\n" in unite("list")[1]
     assert "  toy-sizes  toy\n" in unite("list")[1]
 

@@ -7,7 +7,7 @@ import typer
 
 from unite_core.cli.outputs import check_directory
 from unite_core.cli.terminal import show_made
-from unite_core.errors import DataError
+from unite_core.errors import ConfigurationError, DataError
 from unite_core.plugins import plugin_converting
 
 
@@ -20,6 +20,8 @@ def convert(
     plugin = plugin_converting(format_)
     if not source.exists():
         raise DataError(f"cannot read {source}: no such file")
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigurationError(f"{output} is there already: choose another OUTPUT")
     check_directory(output if output.exists() else output.parent)
     plugin.converter(format_)(source, output)
     show_made([output], f"unite sample {output} --output samples{plugin.writes[0]}")
