@@ -94,7 +94,7 @@ def sampling(batch_size: int, steps: int, device: torch.device, compiled: bool) 
 
 
 def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Row]:
-    """Images per second and share of the peak, of training and of sampling: medians."""
+    """Images per second and share of the peak, of training and of sampling: printed medians."""
     device = accelerator()
     kinds = {
         "training step, 3 draws": training(batch_size, device, compiled),
@@ -118,6 +118,7 @@ def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Ro
                 "peak_gigaflops": median(peaks) / 1e9,
             }
         )
+        print(rows[-1], flush=True)
     return rows
 
 
