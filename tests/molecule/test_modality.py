@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice
 
@@ -238,3 +240,12 @@ def test_interpolation_goes_from_one_reconstruction_to_the_other(small_model, bu
     for made, expected in ((between[0], start), (between[-1], end)):
         np.testing.assert_array_equal(made.elements, expected.elements)
         np.testing.assert_allclose(made.coordinates, expected.coordinates, atol=1e-4)
+
+
+def test_what_few_need_is_not_imported():
+    """Two seconds each: PyG, the equivariant stem, the compiler that both bring along."""
+    slow = {"torch_geometric", "e3nn", "torch._dynamo", "torchdiffeq"}
+    modules = "unite_molecule.modality, unite_core.evaluation, unite_core.latents"
+    code = f"import sys, {modules}; sys.exit(str({slow} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.strip() == "set()"

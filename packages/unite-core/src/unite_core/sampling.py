@@ -6,7 +6,6 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchdiffeq import odeint
 
 from unite_core.flow import velocity
 
@@ -54,6 +53,8 @@ def dopri5(
 
     def derivative(t: Tensor, z: Tensor) -> Tensor:
         return slope(denoise, z, t.expand(z.shape[0]))
+
+    from torchdiffeq import odeint  # takes half a second, which the other solvers do without
 
     path: Tensor = odeint(derivative, z, times.to(z), method="dopri5", atol=atol, rtol=rtol)
     return path[-1]

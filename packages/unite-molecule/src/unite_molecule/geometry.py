@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from e3nn import o3
 from jaxtyping import Bool, Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 AMBIGUOUS = 1e-4
@@ -19,9 +19,8 @@ def random_rotations(
 
 def rotations_of(quaternions: Float[Tensor, "count 4"]) -> Float[Tensor, "count 3 3"]:
     """The rotations of quaternions of any length, in torch's default type."""
-    unit = quaternions / quaternions.norm(dim=-1, keepdim=True)
-    rotations: Tensor = o3.quaternion_to_matrix(unit)
-    return rotations.to(torch.get_default_dtype())
+    matrices = Rotation.from_quat(quaternions.numpy(), scalar_first=True).as_matrix()
+    return torch.from_numpy(matrices).to(torch.get_default_dtype())
 
 
 def directed(

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from torch_geometric.data import Batch, Data
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.modality import ConditionEmbedding, Modality, Unconditional
 from unite_core.types import Layout, Story
@@ -28,7 +27,6 @@ from unite_molecule.config import FrameConfig, MoleculeConfig, MoleculeSampleOpt
 from unite_molecule.data import PARENTS, MoleculeDataset, gather, open_dataset
 from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
 from unite_molecule.drawing import COLUMNS, draw_grid
-from unite_molecule.equivariant import EquivariantAtoms
 from unite_molecule.formats import read_molecules, write_molecules
 from unite_molecule.geometry import rotations_of
 from unite_molecule.layout import MoleculeBatch, concatenate, fold, token_states, unfold
@@ -36,23 +34,39 @@ from unite_molecule.losses import molecule_loss
 from unite_molecule.metrics import score_reconstruction, score_table
 from unite_molecule.own_data import trainable, with_bonds
 from unite_molecule.prepare import prepare
-from unite_molecule.pyg import as_molecule, each
 from unite_molecule.reconstruction import compare
 from unite_molecule.report import write_report
 from unite_molecule.template import Rejected
 from unite_molecule.types import Molecule
 
+
+def equivariant_atoms(width: int, frame: FrameConfig) -> FramedAtoms:
+    """Those of the learned frame."""
+    from unite_molecule.equivariant import EquivariantAtoms  # e3nn takes two seconds to import
+
+    return EquivariantAtoms(width, frame.stem)
+
+
 TOKENIZERS: dict[str, Callable[[int, FrameConfig], FramedAtoms]] = {
     "augmented": lambda width, _: AugmentedAtoms(width),
     "inertial": lambda width, _: InertialAtoms(width),
     "ordered": lambda width, _: OrderedAtoms(width),
-    "equivariant": lambda width, frame: EquivariantAtoms(width, frame.stem),
+    "equivariant": equivariant_atoms,
 }
 """The frames by their names in the configuration."""
 
 
 FEWEST_HELD_OUT = 1000
 """Held-out molecules that even a few samples are compared with."""
+
+
+def as_molecule(sample: Any) -> Molecule:
+    """A molecule as it is, PyG's Data converted."""
+    if isinstance(sample, Molecule):
+        return sample
+    from unite_molecule.pyg import from_pyg  # PyG takes two seconds to import
+
+    return from_pyg(sample)
 
 
 def lookup(values: Sequence[int], span: int) -> Tensor:
@@ -235,13 +249,12 @@ class MoleculeModality(Modality):
         pairs = zip(molecules, with_bonds(molecules), strict=True)
         return [bare if bonded is None else bonded for bare, bonded in pairs], rejected
 
-    def accept(
-        self, samples: Sequence[Molecule | Data] | Batch
-    ) -> tuple[list[Molecule], Mapping[str, int]]:
-        """Takes PyG's Data and Batch as well."""
+    def accept(self, samples: Any) -> tuple[list[Molecule], Mapping[str, int]]:
+        """Takes molecules, PyG's Data, or a Batch of these."""
         accepted: list[Molecule] = []
         refused: Counter[str] = Counter()
-        for sample in each(samples):
+        # iterating a Batch itself would give its fields
+        for sample in samples.to_data_list() if hasattr(samples, "to_data_list") else samples:
             try:
                 molecule = as_molecule(sample)
                 accepted.append(self.checked(trainable(molecule if len(molecule.bonds) else None)))

@@ -62,16 +62,6 @@ def from_pyg_batch(batch: Batch) -> list[Molecule]:
     return [from_pyg(data) for data in batch.to_data_list()]
 
 
-def each(samples: Sequence[Molecule | Data] | Batch) -> Sequence[Molecule | Data]:
-    """The samples one by one; iterating a PyG batch itself would give its fields."""
-    return samples.to_data_list() if isinstance(samples, Batch) else samples
-
-
-def as_molecule(sample: Molecule | Data) -> Molecule:
-    """A molecule, by `from_pyg` where it is none yet."""
-    return sample if isinstance(sample, Molecule) else from_pyg(sample)
-
-
 def to_pyg(molecule: Molecule) -> Data:
     """Data with z, pos, edge_index (both directions), edge_attr [e, 4], formal_charge, smiles."""
     bonds = torch.from_numpy(molecule.bonds.astype(np.int64))
