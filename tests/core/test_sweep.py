@@ -1,12 +1,15 @@
 """Figures at several guidance scales."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from core.test_objective import toy_model
 from matplotlib.figure import Figure
 from PIL import Image
+from pydantic import BaseModel
 from unite_core import sweep as sweeping
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.evaluation import evaluate
@@ -30,6 +33,21 @@ def test_each_scale_has_the_scores_of_its_own_samples() -> None:
         assert result.reconstruction == alone.reconstruction
     assert result.samples[1.0] != result.samples[2.0]
     assert result.others["data"] == {"radius": 1.0}
+
+
+@pytest.mark.parametrize("score", [lambda *a: sweep(*a, ALONE), evaluate])
+def test_what_scoring_lacks_is_told_before_samples_are_made(
+    score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(config: BaseModel, reference: str | None) -> None:
+        raise ConfigurationError(f"no {reference}")
+
+    model = toy_model().eval()
+    monkeypatch.setattr(type(model.modality), "check_score", staticmethod(refuse))
+    monkeypatch.setattr(model, "generate", mock.Mock(side_effect=AssertionError))
+    scales = [] if score is evaluate else [[1.0]]
+    with pytest.raises(ConfigurationError, match="no such thing"):
+        score(model, 6, Sampling(steps=3), *scales, "such thing")
 
 
 def test_the_split_is_reconstructed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,12 @@ def test_exif_turns(orientation, turned):
     np.testing.assert_array_equal(decode(content), turned(pixels))
 
 
+def test_a_broken_exif_block_turns_nothing():
+    pixels = noise()
+    content = encode(PIL.Image.fromarray(pixels), "PNG", exif=b"Exif\x00\x00XXjunk")
+    np.testing.assert_array_equal(decode(content), pixels)
+
+
 def test_luma_and_back():
     grey = with_channels(np.array([[[255, 0, 0], [9, 9, 9]]], dtype=np.uint8), 1)
     np.testing.assert_array_equal(grey[0, :, 0], [76, 9])  # 0.299 of 255

@@ -1,10 +1,11 @@
 import numpy as np
+import PIL.Image
 import pytest
 from unite_core.errors import ConfigurationError, DataError
 from unite_image import features, metrics
 from unite_image.config import ImageConfig, ImageScoreConfig
 from unite_image.image_sets import Blurred, ImageList
-from unite_image.metrics import score_reconstruction, score_sets, score_table
+from unite_image.metrics import check_score, score_reconstruction, score_sets, score_table
 from unite_image.statistics import measure
 
 
@@ -79,6 +80,39 @@ def test_reference_is_cut_to_the_samples_size(pictures, use_pooled, monkeypatch)
     monkeypatch.setattr(metrics, "open_dataset", open_dataset)
     score_table(ImageConfig(resolution=256), pictures(6, channels=1), "own")
     assert asked == [("own", 8, 1, "train"), ("own", 8, 1, "test")]
+
+
+def test_classes_of_a_reference_play_no_part(pictures, use_pooled, tmp_path):
+    """It has none here, and the model is conditional."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for number, image in enumerate(pictures(40)):
+        PIL.Image.fromarray(image.pixels).save(folder / f"{number}.png")
+    table = score_table(ImageConfig(held_out=0.2), pictures(6), str(folder))
+    assert (table["data"]["images"], table["samples"]["images"]) == (8, 6)
+
+
+@pytest.mark.parametrize("count", [9, 20])
+def test_samples_are_scored_beside_a_source_too_small_to_be_split(
+    pictures, use_pooled, tmp_path, count
+):
+    """It has no or one test image."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number, image in enumerate(pictures(count)):
+        PIL.Image.fromarray(image.pixels).save(folder / f"{number}.png")
+    table = score_table(ImageConfig(), pictures(6, seed=1), str(folder))
+    assert table["data"] == {}
+    assert table["samples"]["fid (pooled)"] > 0
+
+
+def test_what_scoring_lacks_is_told_without_samples(use_pooled, tmp_path):
+    check_score(ImageConfig(resolution=32, patch=8), None)
+    with pytest.raises(ConfigurationError, match=r"no data\.path 'nowhere'"):
+        check_score(ImageConfig(), "nowhere")
+    np.savez(tmp_path / "stats.npz", mu=np.zeros(3), sigma=np.eye(3))
+    with pytest.raises(ConfigurationError, match="is of 3 features"):
+        check_score(ImageConfig(), str(tmp_path / "stats.npz"))
 
 
 def test_a_single_image_is_not_scored(pictures):

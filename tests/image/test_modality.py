@@ -161,6 +161,7 @@ def test_images_too_small_are_refused_and_counted(pictures):
     assert [image.pixels.shape for image in accepted] == [(8, 8, 3)]
     assert refused == {"smaller than 8 x 8": 2}
     assert modality().accept(large)[1] == {}
+    assert len(modality(enlarge=True).accept(small)[0]) == 2
 
 
 def test_errors_are_in_levels():

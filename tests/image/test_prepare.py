@@ -93,6 +93,13 @@ def test_good_images_are_no_news(folder, caplog):
     assert not caplog.messages
 
 
+def test_small_images_are_enlarged_where_that_is_wanted(folder):
+    store, _ = open_store(config(folder, resolution=16, enlarge=True))
+    assert store.pixels(np.arange(20)).shape == (20, 16, 16, 3)
+    with pytest.raises(DataError):  # and what was prepared so serves no others
+        open_store(config(folder, resolution=16))
+
+
 def test_nothing_usable_leaves_no_cache(folder, cache):
     with pytest.raises(DataError, match=r"none of the 20 .*\n  20 smaller than 16 x 16"):
         open_store(config(folder, resolution=16, max_rejected=1.0))

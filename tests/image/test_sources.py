@@ -286,6 +286,16 @@ def test_fingerprint_follows_the_files(draw, tmp_path, monkeypatch):
     assert len({before, added, fingerprint(str(tmp_path))}) == 3
 
 
+def test_fingerprint_follows_a_local_copy_of_a_hub_data_set(tmp_path):
+    copy = tmp_path / "data" / "train.parquet"
+    copy.parent.mkdir()
+    copy.write_bytes(b"first")
+    before = fingerprint(f"hub:{tmp_path}")
+    assert fingerprint(f"hub:{tmp_path}") == before
+    copy.write_bytes(b"second")
+    assert fingerprint(f"hub:{tmp_path}") != before
+
+
 def test_fingerprint_of_the_hub_needs_no_network(monkeypatch):
     monkeypatch.setattr(sources, "locate", lambda path: pytest.fail("looked at the disk"))
     assert fingerprint("hub:a/b") != fingerprint("hub:a/c")

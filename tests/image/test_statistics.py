@@ -62,11 +62,19 @@ def test_reference_is_measured_once(pictures, pooled, cache, monkeypatch):
     images = ImageList(pictures(5))
     first = reference_statistics(pooled, images, "own")
     (path,) = cache.iterdir()
-    assert path.name == "own-pooled.npz"
+    assert path.name.startswith("own-pooled-")
     monkeypatch.setattr(statistics, "measure", None)
     second = reference_statistics(pooled, images, "own")
     assert np.array_equal(first.covariance, second.covariance)
     assert np.array_equal(first.kept, second.kept)
+
+
+def test_other_weights_of_a_network_measure_anew(pictures, pooled):
+    images = ImageList(pictures(5))
+    first = reference_statistics(pooled, images, "own")
+    pooled.scale.mul_(2)
+    second = reference_statistics(pooled, images, "own")
+    np.testing.assert_allclose(second.mean, 2 * first.mean, rtol=1e-6)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])

@@ -92,8 +92,9 @@ def evaluate(
 ) -> Evaluation:
     """Scores `count` new samples, and the reconstruction of up to `count` test ones."""
     modality = model.modality
-    samples = generate(model, count, sampling)
+    modality.check_score(modality.config, reference)
     pairs = reconstruct_split(model, "test", count, sampling.batch_size)
+    samples = generate(model, count, sampling)
     return Evaluation(
         samples=samples,
         pairs=pairs,

@@ -181,6 +181,13 @@ class Modality(ABC):
         cls.write(reconstructions, path)
 
     @classmethod
+    def check_score(cls, config: BaseModel, reference: str | None) -> None:
+        """Raises what `score` would raise whatever the samples, before any are made; by default
+        nothing.
+        """
+        return
+
+    @classmethod
     @abstractmethod
     def score(
         cls, config: BaseModel, samples: Sequence[Any], reference: str | None

@@ -47,6 +47,8 @@ def sweep(
     ConfigurationError for guidance of an unconditional model.
     """
     modality = model.modality
+    if team.first:
+        modality.check_score(modality.config, reference)
     for scale in scales:
         model.draw_layout(count, sampling.seed, None, scale)  # refused before anything is computed
     try:

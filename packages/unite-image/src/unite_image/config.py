@@ -60,17 +60,18 @@ class ImageConfig(Section):
     """`path` is "emoji", a folder of class folders or of images, an .npz, a .parquet, or a data set
     on the hub as "hub:OWNER/NAME".
 
-    Images are cut to `resolution` squares of `channels` channels and read in squares of `patch`
-    pixels, each of which has a latent. `tokens` says how patches meet the registers: as further
-    positions of the sequence, or added one to one. Samples have the classes of the training images
-    as often as these do, or all equally often (`class_shares`). Where a source has no test or
-    validation split of its own, each takes a share `held_out` of it. More than a share
-    `max_rejected` of unreadable files is an error.
+    Images are cut to `resolution` squares of `channels` channels, smaller ones refused unless
+    `enlarge`, and read in squares of `patch` pixels, each of which has a latent. `tokens` says how
+    patches meet the registers: as further positions of the sequence, or added one to one. Samples
+    have the classes of the training images as often as these do, or all equally often
+    (`class_shares`). Where a source has no test or validation split of its own, each takes a share
+    `held_out` of it. More than a share `max_rejected` of unreadable files is an error.
     """
 
     path: str = "emoji"
     resolution: PositiveInt = 256
     channels: Literal[1, 3] = 3
+    enlarge: bool = False
     patch: PositiveInt = 16
     tokens: Literal["appended", "paired"] = "appended"
     conditional: bool = True

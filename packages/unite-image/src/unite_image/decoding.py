@@ -1,5 +1,6 @@
 """Image files as pixels, however they are stored; what cannot be used has a named reason."""
 
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -42,7 +43,6 @@ def decode(content: bytes) -> np.ndarray:
         image = PIL.Image.open(BytesIO(content), formats=FORMATS)
         refuse_bomb(image)
         image.load()
-        exif_transpose(image, in_place=True)
     except PIL.UnidentifiedImageError as error:
         raise Rejected(NO_IMAGE) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
@@ -51,6 +51,8 @@ def decode(content: bytes) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's formats raise many kinds, all meaning this
         raise Rejected(DAMAGED) from error
+    with suppress(Exception):  # a broken EXIF block turns nothing, and the pixels are whole
+        exif_transpose(image, in_place=True)
     return eight_bits(image)
 
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -51,6 +52,13 @@ class FeatureNetwork(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, pixels: UInt8[Tensor, "b 3 h w"]) -> Encoded: ...
+
+    def fingerprint(self) -> str:
+        """A hash of the weights, of which a user may give others under the same name."""
+        digest = blake2b(digest_size=4)
+        for tensor in self.state_dict().values():
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
 
 class Lite0(FeatureNetwork):

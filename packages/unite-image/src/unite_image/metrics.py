@@ -1,5 +1,6 @@
 """Tables of the quality of generated and of reconstructed images."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ from unite_image.types import Image
 BLUR = 2.0
 """Gaussian blur in pixels of the row that says what a distance means."""
 
+FEWEST = 2
+"""Images that a Frechet distance needs on either side."""
+
+logger = logging.getLogger(__name__)
+
 Table = dict[str, dict[str, Any]]
 """Row -> metric -> value."""
 
@@ -36,8 +42,9 @@ def score_table(
     """Generated images against the training images of `reference`, by default of `config.path`.
 
     Rows "samples", "data" (the test images of the same source) and "data blurred by 2 px" (its
-    training images). `reference` may be an .npz of published statistics: it has no images, so the
-    row "data" is empty then. The source is cut to the samples' size. ConfigurationError, DataError.
+    training images). The row "data" is empty where the source has less than two test images, or
+    where `reference` is an .npz of published statistics, which has none. The source is cut to the
+    samples' size. ConfigurationError, DataError.
     """
     if len(samples) == 1:
         raise DataError(
@@ -49,9 +56,32 @@ def score_table(
         statistics = read_statistics(Path(reference), network)
         return {"samples": fidelity(network, encode_all(network, images), statistics), "data": {}}
     resolution, channels = size_of(samples)
-    chosen = {"path": reference or config.path, "resolution": resolution, "channels": channels}
+    chosen = {"resolution": resolution, "channels": channels}
+    return score_sets(network, images, *open_sets(config.model_copy(update=chosen), reference))
+
+
+def open_sets(config: ImageConfig, reference: str | None) -> tuple[ImageSet, ImageSet]:
+    """Training and test images of `reference`, by default of `config.path`; of classes no word.
+
+    A source too small to have test images gives none, with a warning.
+    """
+    chosen = {"path": reference or config.path, "conditional": False}
     config = config.model_copy(update=chosen)
-    return score_sets(network, images, open_dataset(config, "train"), open_dataset(config, "test"))
+    training = open_dataset(config, "train")
+    try:
+        return training, open_dataset(config, "test")
+    except DataError as error:
+        logger.warning("no figures of held-out images: %s", error)
+        return training, ImageList([])
+
+
+def check_score(config: ImageConfig, reference: str | None) -> None:
+    """What `score_table` would raise for samples of the configured size, and no samples needed."""
+    network = open_network(config.score.network, config.score.network_weights)
+    if reference is not None and holds_statistics(Path(reference)):
+        read_statistics(Path(reference), network)
+    else:
+        open_sets(config, reference)
 
 
 def size_of(samples: Sequence[Image]) -> tuple[int, int]:
@@ -74,7 +104,9 @@ def score_sets(
     blurred = reference_statistics(network, Blurred(training, BLUR), f"{name}-blurred-{BLUR:g}px")
     return {
         "samples": fidelity(network, encode_all(network, samples), statistics),
-        "data": fidelity(network, encode_all(network, held_out), statistics),
+        "data": fidelity(network, encode_all(network, held_out), statistics)
+        if len(held_out) >= FEWEST
+        else {},
         f"data blurred by {BLUR:g} px": {
             "images": len(training),
             f"fid ({network.name})": frechet_distance(blurred, statistics),
@@ -88,7 +120,7 @@ def score_reconstruction(
     """Mean L1, PSNR in dB, SSIM and LPIPS of pairs; and rFID, which needs two pairs or more."""
     means = similarity(originals, reconstructions, config.lpips, config.lpips_weights)
     figures = {"images": len(originals), **means}
-    if len(originals) < 2:
+    if len(originals) < FEWEST:
         return figures
     network = open_network(config.network, config.network_weights)
     sides = [measure(network, ImageList(side)) for side in (originals, reconstructions)]

@@ -157,12 +157,13 @@ class ImageModality(Modality):
         return read_images(path)
 
     def accept(self, samples: Sequence[Image]) -> tuple[list[Image], Mapping[str, int]]:
-        """Cuts to the model's size and channels; refuses what would have to be enlarged."""
+        """Cuts to the model's size and channels; refuses what the data would be refused for."""
         accepted: list[Image] = []
         refused: Counter[str] = Counter()
         for image in samples:
             try:
-                accepted.append(fit(image, self.config.resolution, self.config.channels))
+                size = self.config.resolution, self.config.channels
+                accepted.append(fit(image, *size, self.config.enlarge))
             except Rejected as reason:
                 refused[str(reason)] += 1
         return accepted, refused
@@ -189,6 +190,13 @@ class ImageModality(Modality):
             write_images(reconstructions, path)
         else:
             draw_pairs(list(zip(originals, reconstructions, strict=True)), path)
+
+    @classmethod
+    def check_score(cls, config: BaseModel, reference: str | None) -> None:
+        from unite_image.metrics import check_score
+
+        assert isinstance(config, ImageConfig)
+        check_score(config, reference)
 
     @classmethod
     def score(

@@ -42,14 +42,15 @@ class Report:
         total = self.kept + rejections.total
         if self.kept == 0:
             raise DataError(
-                f"none of the {total:,} images of {path!r} can be used: mend them, or lower "
-                f"data.resolution for small ones\n{rejections}"
+                f"none of the {total:,} images of {path!r} can be used: mend them, or for small "
+                f"ones lower data.resolution or set data.enlarge=true\n{rejections}"
             )
         if rejections.total > max_rejected * total:
             raise DataError(
                 f"{rejections.total:,} of the {total:,} images of {path!r} cannot be used, and "
-                f"data.max_rejected allows {max_rejected:.2%}: mend or remove them, lower "
-                f"data.resolution for small ones, or raise data.max_rejected\n{rejections}"
+                f"data.max_rejected allows {max_rejected:.2%}: mend or remove them, for small ones "
+                f"lower data.resolution or set data.enlarge=true, or raise data.max_rejected\n"
+                f"{rejections}"
             )
 
 
@@ -60,12 +61,13 @@ def check_classes(config: ImageConfig, classes: list[str]) -> None:
         raise ConfigurationError(f"{config.path!r} has {found}: set data.conditional=false")
 
 
-def make_row(record: Record, source: Source, resolution: int, channels: int) -> Row:
+def make_row(record: Record, source: Source, config: ImageConfig) -> Row:
     """A record as it is stored, or Rejected."""
     if source.classes and not 0 <= record.label < len(source.classes):
         raise Rejected(UNLABELLED)
     content, pixels = record.load()
-    image = fit(Image(pixels), resolution, channels, source.enlarge)
+    enlarge = source.enlarge or config.enlarge
+    image = fit(Image(pixels), config.resolution, config.channels, enlarge)
     number = int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
     return Row(image.pixels, record.label, record.split, number)
 
@@ -76,7 +78,7 @@ def fill(config: ImageConfig, directory: Path) -> None:
     check_classes(config, source.classes)
 
     def make(record: Record) -> Row:
-        return make_row(record, source, config.resolution, config.channels)
+        return make_row(record, source, config)
 
     rows = usable(source.records(), make, rejections)
     kept = write_store(rows, directory, config.resolution, config.channels)
@@ -87,7 +89,7 @@ def fill(config: ImageConfig, directory: Path) -> None:
 
 def cache(config: ImageConfig) -> Path:
     """The directory with a source's images and report."""
-    size = f"{config.resolution}x{config.channels}"
+    size = f"{config.resolution}x{config.channels}{'-enlarged' if config.enlarge else ''}"
     name = f"images-{fingerprint(config.path)}-{size}-v{VERSION}"
     return prepared(name, partial(fill, config))
 

@@ -1,6 +1,7 @@
 """How like reconstructions are to their originals, pair by pair."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,8 +35,14 @@ def l1(images: Float[Tensor, "b c h w"], others: Float[Tensor, "b c h w"]) -> Fl
 
 
 def psnr(images: Float[Tensor, "b c h w"], others: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
-    """Peak signal-to-noise ratio of each pair, dB; infinite for equal ones."""
-    return peak_signal_noise_ratio(images, others, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    """Peak signal-to-noise ratio of each pair, dB.
+
+    Equal ones count as if half a level in one value told them apart: infinity has no mean.
+    """
+    ratios = peak_signal_noise_ratio(
+        images, others, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
+    return ratios.clamp(max=10 * math.log10(510**2 * images[0].numel()))
 
 
 def ssim(images: Float[Tensor, "b c h w"], others: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:

@@ -51,13 +51,20 @@ def find_source(path: str) -> Source:
 
 
 def identity(path: str) -> Iterator[str]:
-    """What tells a source from another: its files' names, sizes and times; its name on the hub."""
+    """What tells a source from another: its files' names, sizes and times; its name on the hub.
+
+    A local copy of a data set of the hub has both.
+    """
+    files: Iterator[Path]
     if path.startswith(HUB):
         yield path
-        return
-    place = locate(path).resolve()
+        place = Path(path.removeprefix(HUB)).resolve()
+        files = (file for file in sorted(place.rglob("*")) if file.is_file())
+    else:
+        place = locate(path).resolve()
+        files = images_in(place) if place.is_dir() else iter([place])
     with reading(place):
-        for file in images_in(place) if place.is_dir() else [place]:
+        for file in files:
             status = file.stat()
             yield f"{file}|{status.st_size}|{status.st_mtime_ns}"
 

@@ -88,7 +88,8 @@ def fingerprint(images: ImageSet) -> str:
 
 def reference_statistics(network: FeatureNetwork, images: ImageSet, name: str) -> Statistics:
     """Statistics of images, from the cache where they were measured before under this name."""
-    path = cache_root() / "image-statistics" / f"{name}-{network.name}.npz"
+    own = f"{network.name}-{network.fingerprint()}"
+    path = cache_root() / "image-statistics" / f"{name}-{own}.npz"
     try:
         return load(path)
     except (DataError, ValueError):

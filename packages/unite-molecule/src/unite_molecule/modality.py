@@ -60,6 +60,14 @@ FEWEST_HELD_OUT = 1000
 """Held-out molecules that even a few samples are compared with."""
 
 
+def open_sets(config: BaseModel, reference: str | None) -> tuple[MoleculeDataset, MoleculeDataset]:
+    """All training and test molecules of `reference`, by default of the configured source."""
+    assert isinstance(config, MoleculeConfig)
+    source = config.source if reference is None else reference
+    config = config.model_copy(update={"source": source, "limit": None})
+    return open_dataset(config, "train"), open_dataset(config, "test")
+
+
 def as_molecule(sample: Any) -> Molecule:
     """A molecule as it is, PyG's Data converted."""
     if isinstance(sample, Molecule):
@@ -283,14 +291,15 @@ class MoleculeModality(Modality):
         write_molecules(samples, path)
 
     @classmethod
+    def check_score(cls, config: BaseModel, reference: str | None) -> None:
+        open_sets(config, reference)
+
+    @classmethod
     def score(
         cls, config: BaseModel, samples: Sequence[Molecule], reference: str | None
     ) -> dict[str, dict[str, Any]]:
         """Against held-out molecules of `reference`, by default of the configured source."""
-        assert isinstance(config, MoleculeConfig)
-        source = config.source if reference is None else reference
-        config = config.model_copy(update={"source": source, "limit": None})
-        train, test = open_dataset(config, "train"), open_dataset(config, "test")
+        train, test = open_sets(config, reference)
         known = {train.store.smiles(int(row)) for row in train.rows}
         count = max(len(samples), FEWEST_HELD_OUT)
         held_out = [test.store[int(row)] for row in test.rows[:count]]
