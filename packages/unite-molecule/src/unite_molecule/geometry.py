@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 AMBIGUOUS = 1e-4
@@ -14,13 +13,12 @@ def random_rotations(
     count: int, generator: torch.Generator | None = None
 ) -> Float[Tensor, "count 3 3"]:
     """Rotations drawn uniformly (Haar): a normal quaternion points uniformly on the 3-sphere."""
-    return rotations_of(torch.randn(count, 4, dtype=torch.float64, generator=generator))
+    from e3nn import o3  # takes two seconds to import, and sampling needs none of it
 
-
-def rotations_of(quaternions: Float[Tensor, "count 4"]) -> Float[Tensor, "count 3 3"]:
-    """The rotations of quaternions of any length, in torch's default type."""
-    matrices = Rotation.from_quat(quaternions.numpy(), scalar_first=True).as_matrix()
-    return torch.from_numpy(matrices).to(torch.get_default_dtype())
+    quaternions = torch.randn(count, 4, dtype=torch.float64, generator=generator)
+    unit = quaternions / quaternions.norm(dim=-1, keepdim=True)
+    rotations: Tensor = o3.quaternion_to_matrix(unit)
+    return rotations.to(torch.get_default_dtype())
 
 
 def directed(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 from unite_core.errors import ConfigurationError, DataError
 from unite_core.modality import ConditionEmbedding, Modality, Unconditional
@@ -28,7 +29,6 @@ from unite_molecule.data import PARENTS, MoleculeDataset, gather, open_dataset
 from unite_molecule.decoder import MoleculeDecoder, MoleculePrediction
 from unite_molecule.drawing import COLUMNS, draw_grid
 from unite_molecule.formats import read_molecules, write_molecules
-from unite_molecule.geometry import rotations_of
 from unite_molecule.layout import MoleculeBatch, concatenate, fold, token_states, unfold
 from unite_molecule.losses import molecule_loss
 from unite_molecule.metrics import score_reconstruction, score_table
@@ -164,8 +164,9 @@ class MoleculeModality(Modality):
             weights = np.array([self.histogram[size] for size in sizes], dtype=np.float64)
             drawn = rng.choice(sizes, size=count, p=weights / weights.sum())
         # from a stream of its own, so that how a molecule lies does not depend on their number
-        quaternions = torch.from_numpy(rng.spawn(1)[0].normal(size=(count, 4)))
-        frame = Frame(rotations_of(quaternions), torch.zeros(count, 3))
+        quaternions = rng.spawn(1)[0].normal(size=(count, 4))
+        rotations = torch.from_numpy(Rotation.from_quat(quaternions, scalar_first=True).as_matrix())
+        frame = Frame(rotations.to(torch.get_default_dtype()), torch.zeros(count, 3))
         return Layout(sizes=torch.from_numpy(drawn), context=frame)
 
     def checked_size(self, heavy_atoms: int) -> int:
