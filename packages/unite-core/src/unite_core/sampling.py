@@ -50,11 +50,10 @@ def dopri5(
 
     Steps are as small as the batch as a whole needs: a sample depends on its batch-mates.
     """
+    from torchdiffeq import odeint  # takes half a second, which the other solvers do without
 
     def derivative(t: Tensor, z: Tensor) -> Tensor:
         return slope(denoise, z, t.expand(z.shape[0]))
-
-    from torchdiffeq import odeint  # takes half a second, which the other solvers do without
 
     path: Tensor = odeint(derivative, z, times.to(z), method="dopri5", atol=atol, rtol=rtol)
     return path[-1]

@@ -14,6 +14,7 @@ from unite_image.fidelity import fidelity, frechet_distance
 from unite_image.image_sets import Blurred, ImageList, ImageSet
 from unite_image.similarity import similarity
 from unite_image.statistics import (
+    FEWEST,
     fingerprint,
     holds_statistics,
     measure,
@@ -24,9 +25,6 @@ from unite_image.types import Image
 
 BLUR = 2.0
 """Gaussian blur in pixels of the row that says what a distance means."""
-
-FEWEST = 2
-"""Images that a Frechet distance needs on either side."""
 
 logger = logging.getLogger(__name__)
 

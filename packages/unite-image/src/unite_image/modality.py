@@ -158,12 +158,12 @@ class ImageModality(Modality):
 
     def accept(self, samples: Sequence[Image]) -> tuple[list[Image], Mapping[str, int]]:
         """Cuts to the model's size and channels; refuses what the data would be refused for."""
+        config = self.config
         accepted: list[Image] = []
         refused: Counter[str] = Counter()
         for image in samples:
             try:
-                size = self.config.resolution, self.config.channels
-                accepted.append(fit(image, *size, self.config.enlarge))
+                accepted.append(fit(image, config.resolution, config.channels, config.enlarge))
             except Rejected as reason:
                 refused[str(reason)] += 1
         return accepted, refused

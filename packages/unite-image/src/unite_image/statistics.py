@@ -22,6 +22,9 @@ from unite_image.records import reading
 KEPT = 10_000
 """Most features that are kept of a reference, to judge precision and recall by."""
 
+FEWEST = 2
+"""Images that a Frechet distance needs on either side."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -43,7 +46,8 @@ class Statistics:
 
 
 def moments(parts: Iterable[Float[Tensor, "_ f"]]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [f] and unbiased covariance [f, f] of features that come in parts. DataError below two.
+    """Mean [f] and unbiased covariance [f, f] of features that come in parts. DataError below
+    `FEWEST`.
 
     Summed in float64, so that the parts' size does not show.
     """
@@ -53,7 +57,7 @@ def moments(parts: Iterable[Float[Tensor, "_ f"]]) -> tuple[np.ndarray, np.ndarr
         count += len(rows)
         total = total + rows.sum(0)
         products = products + rows.T @ rows
-    if count < 2:
+    if count < FEWEST:
         raise DataError(f"a Frechet distance needs two images or more on each side, not {count}")
     mean = total / count
     covariance = (products - count * torch.outer(mean, mean)) / (count - 1)
