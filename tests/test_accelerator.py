@@ -2,17 +2,19 @@
 devices, or waits for values, fails.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from unite_core.layers import unseen_masks
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
 from unite_core.recipes import load_recipe
@@ -28,10 +30,22 @@ RECIPES = {
 @contextmanager
 def absent_gpu() -> Iterator[None]:
     """Inside, operations are checked but not made."""
-    # compiled code does not look at masks, which have no values here
-    compiled = mock.patch.object(torch.compiler, "is_compiling", return_value=True)
-    with compiled, FakeTensorMode(allow_non_fake_inputs=True):
+    # values of masks are not there to be looked at
+    with unseen_masks(), FakeTensorMode(allow_non_fake_inputs=True):
         yield
+
+
+class Stationary(TorchDispatchMode):
+    """Fails where a tensor goes from one device to another, which no recorded pass may do."""
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given = {x.device.type for x in tree_leaves(args) if isinstance(x, torch.Tensor) and x.ndim}
+        left = {x.device.type for x in tree_leaves(made) if isinstance(x, torch.Tensor)}
+        assert len(given | left) < 2 or not given, f"{func} from {given} to {left}"
+        return made
 
 
 def moved(value: Any) -> Any:
@@ -62,7 +76,8 @@ def test_nothing_is_left_on_the_cpu(recipe: str) -> None:
     with absent_gpu():
         move(model)
         batch = moved(samples)
-        losses = JointObjective(model, config.objective)(batch)
+        objective = JointObjective(model, config.objective)
+        losses = objective(batch)
         assert {term.device.type for term in (losses.total, *losses.terms.values())} == {"cuda"}
         layout = model.modality.layout(batch)
         z = torch.randn(*layout.mask.shape, model.encoder.config.latent_dim, device="cuda")
@@ -70,3 +85,21 @@ def test_nothing_is_left_on_the_cpu(recipe: str) -> None:
             estimate = model.guided(layout, 1.0)(z, torch.rand(4, device="cuda"))
         assert estimate.device.type == "cuda"
         model.decoder(z, layout.mask)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_pass_can_be_recorded(recipe: str) -> None:
+    """After a first one, which may bring tables, nothing comes from the host; forwards, that is:
+    gradients cannot be had here.
+    """
+    config = load_recipe(recipe, RECIPES[recipe])
+    model = build_model(config)
+    samples = model.modality.dataset("train").batch(np.arange(4), 0)
+    with absent_gpu():
+        move(model)
+        batch = moved(samples)
+        objective = JointObjective(model, config.objective)
+        objective(batch)
+        with Stationary():
+            objective(batch)

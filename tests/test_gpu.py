@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,11 @@ from unite_core import checkpoint, flow
 from unite_core.latents import RowNoise, integrate
 from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model, load_model
+from unite_core.objective import JointObjective
 from unite_core.recipes import load_recipe
+from unite_core.recorded import WARM_UP, RecordedPass
 from unite_core.training import Trainer
+from unite_core.types import Losses
 from unite_molecule.metrics import by_distance
 
 pytestmark = pytest.mark.skipif(
@@ -72,6 +77,46 @@ def test_losses_and_gradients_are_the_cpus(recipe: str, compiled: bool) -> None:
     for name, gradient in expected[2].items():
         difference = (found[2][name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
         assert difference < 2e-3, f"{name}: {float(difference)}"
+
+
+def outcome(
+    model: UniteModel, work: Callable[[Any], Losses], batch: Any, seed: int
+) -> list[Tensor]:
+    """Losses and gradients of a pass, to keep."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    for gradient in gradients:
+        gradient.zero_()
+    torch.manual_seed(seed)
+    losses = work(batch)
+    return [x.clone() for x in (losses.total, *losses.terms.values(), *gradients)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.usefixtures("unchecked")
+def test_replayed_passes_are_what_is_written(recipe: str, compiled: bool) -> None:
+    model = stirred(recipe).train().to("cuda")
+    objective = JointObjective(model, load_recipe(recipe, []).objective)
+    if compiled:
+        compile_blocks(model)
+
+    def both_ways(batch: Any) -> Losses:
+        with torch.autocast("cuda", torch.bfloat16):
+            losses: Losses = objective(batch)
+        losses.total.backward()
+        return losses
+
+    work = RecordedPass(both_ways, torch.device("cuda"))
+    data = model.modality.dataset("train")
+    alike = np.argsort(data.sizes, kind="stable")[-40:].reshape(5, 8)
+    for seed in range(WARM_UP):
+        outcome(model, work, data.batch(alike[seed], 0), seed)
+    for seed in range(WARM_UP, len(alike)):
+        batch = data.batch(alike[seed], 0)
+        replayed = outcome(model, work, batch, seed)
+        written = outcome(model, work.as_written, batch, seed)
+        torch.testing.assert_close(replayed, written, rtol=1e-3, atol=1e-5)
+    assert len(work.recordings) == 1
 
 
 @pytest.mark.parametrize("solver", ["euler", "heun", "stochastic"])

@@ -6,7 +6,6 @@ from itertools import permutations
 import pytest
 import torch
 from unite_molecule.atoms import (
-    HEIGHT,
     AugmentedAtoms,
     Frame,
     InertialAtoms,
@@ -15,6 +14,7 @@ from unite_molecule.atoms import (
     TokenEmbedding,
     centred,
     centroid,
+    height,
     in_order,
 )
 from unite_molecule.config import StemConfig
@@ -132,7 +132,7 @@ def test_hydrogens_of_a_token_have_one_order(smiles, batch_of):
         empty_last = shuffled.take_along_dim(empty[..., None], dim=2)
         found = in_order(replace(batch, offsets=empty_last))
         torch.testing.assert_close(found, expected, atol=0, rtol=0)
-    heights = expected @ torch.tensor(HEIGHT)
+    heights = expected @ height(expected)
     held = batch.hydrogens > 1
     assert (heights[held][:, :1] >= heights[held].where(batch.filled[held], -9)).all()
     handed = torch.linalg.det(expected[..., :3, :])

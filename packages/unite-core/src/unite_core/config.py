@@ -133,6 +133,8 @@ class TrainingConfig(Section):
     """How long and how to train. The run ends at `steps`, or when `minutes` of training are spent;
     the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
     of one update, over all processes and `accumulation` pieces: more pieces need less memory.
+    With `cuda_graphs` a process that trains alone on a GPU records a step's passes once and replays
+    them: small models wait less for Python. Elsewhere it changes nothing.
     With `on_nonfinite` "skip", up to `nonfinite_limit` updates whose loss or gradient is not finite
     are left out, counted over all starts; with "stop" the first ends the run.
     """
@@ -147,6 +149,7 @@ class TrainingConfig(Section):
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     precision: Literal["no", "bf16"] = "bf16"
     compile: bool = False
+    cuda_graphs: bool = False
     workers: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
     on_nonfinite: Literal["stop", "skip"] = "stop"

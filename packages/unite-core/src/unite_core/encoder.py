@@ -104,7 +104,10 @@ class GenerativeEncoder(nn.Module):
     def run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
         """`part` of the inputs; its activations are kept, or computed again for the gradient."""
         if self.activation_checkpointing and torch.is_grad_enabled():
-            outputs: Tensor = checkpoint(part, *inputs, use_reentrant=False)
+            # nothing random happens inside: the generator's state need not be kept
+            outputs: Tensor = checkpoint(
+                part, *inputs, use_reentrant=False, preserve_rng_state=False
+            )
             return outputs
         return part(*inputs)
 

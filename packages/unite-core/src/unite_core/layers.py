@@ -1,7 +1,9 @@
 """Transformer parts shared by the encoder and the decoders."""
 
 import math
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import cast
 
 import torch
@@ -140,12 +142,25 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     return row_softmax(scores) @ v
 
 
+UNSEEN: ContextVar[bool] = ContextVar("unseen", default=False)
+
+
+@contextmanager
+def unseen_masks() -> Iterator[None]:
+    """A context in which nobody waits for a device to look at the values of masks."""
+    token = UNSEEN.set(True)
+    try:
+        yield
+    finally:
+        UNSEEN.reset(token)
+
+
 def attention_bias(mask: Bool[Tensor, "b s"], dtype: torch.dtype) -> Tensor | None:
-    """Additive form [b, 1, 1, s] of a key mask; None where nothing is masked.
+    """Additive form [b, 1, 1, s] of a key mask; None where it is seen that nothing is masked.
 
     The look at the values would break a compiled graph, which takes the general form.
     """
-    if not torch.compiler.is_compiling() and bool(mask.all()):
+    if not (torch.compiler.is_compiling() or UNSEEN.get()) and bool(mask.all()):
         return None
     bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return bias.masked_fill(~mask, float("-inf"))[:, None, None, :]

@@ -57,7 +57,10 @@ class StackedMuon(Muon):
         gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
         buffers = [self.momentum(matrix) for matrix in matrices]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
+        nesterov = [  # one by one: torch 2.11 has no foreach for shards here
+            gradient.lerp(buffer, group["momentum"])
+            for gradient, buffer in zip(gradients, buffers, strict=True)
+        ]
         directions = orthogonalised(
             torch.stack([whole(direction) for direction in nesterov]),
             group["ns_coefficients"],

@@ -33,6 +33,7 @@ from unite_core.modality import Dataset
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
+from unite_core.recorded import RecordedPass
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
 from unite_core.sharding import gathered, shard, whole
@@ -78,6 +79,10 @@ class Trainer:
             compile_blocks(objective)
         self.objective = self.prepared(objective)
         self.optimizers = make_optimizers(self.model, optimizer)
+        device, kind = self.accelerator.device, self.accelerator.distributed_type
+        alone_on_gpu = device.type == "cuda" and kind is DistributedType.NO
+        self.recorded = config.cuda_graphs and alone_on_gpu
+        self.passes = RecordedPass(self.both_ways, device) if self.recorded else self.both_ways
         self.config, self.output, self.run_config = config, output, run_config
         self.steps_done, self.seconds, self.saved_step, self.skipped = 0, 0.0, -1, 0
         self.window = LogWindow()
@@ -192,7 +197,7 @@ class Trainer:
         else:
             self.pass_over(numbers)
         for optimizer in self.optimizers:
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=not self.recorded)
         self.window.count(norm > limit)
         self.steps_done, self.seconds = self.steps_done + 1, seconds
         rate = self.optimizers[0].param_groups[0]["lr"]
@@ -207,9 +212,13 @@ class Trainer:
         torch.manual_seed(derive_seed(self.config.seed, NOISE, self.steps_done, piece, rank))
         last = piece == self.config.accumulation - 1
         with nullcontext() if last else self.accelerator.no_sync(self.objective):
-            with self.accelerator.autocast():  # which `prepare` does as well, but FSDP does not
-                losses: Losses = self.objective(batch.to(self.accelerator.device))
-            self.accelerator.backward(losses.total)
+            return self.passes(batch)
+
+    def both_ways(self, batch: Any) -> Losses:
+        """A forward and a backward pass."""
+        with self.accelerator.autocast():  # which `prepare` does as well, but FSDP does not
+            losses: Losses = self.objective(batch.to(self.accelerator.device))
+        self.accelerator.backward(losses.total)
         return losses
 
     def agree(
@@ -230,7 +239,9 @@ class Trainer:
 
     def size_of_weights(self) -> Tensor:
         """The norm of weights and average: not finite where one of them is not."""
-        sizes = [nn.utils.get_total_norm(part.parameters()) for part in (self.model, self.ema)]
+        # torch takes plain tensors together, parameters one by one
+        parts = ([p.detach() for p in part.parameters()] for part in (self.model, self.ema))
+        sizes = [nn.utils.get_total_norm(part) for part in parts]
         size: Tensor = torch.stack([whole(size) for size in sizes]).norm()
         return size.detach()
 

@@ -59,8 +59,11 @@ class FramedMolecules:
         return FramedMolecules(self.target[rows], self.frame[rows])
 
 
-HEIGHT = (1.0, 2.0, 3.0)
-"""The direction along which hydrogens are ordered: no axis, where symmetric ones lie level."""
+def height(like: Tensor) -> Float[Tensor, "3"]:
+    """The direction (1, 2, 3) along which hydrogens are ordered: no axis, where symmetric ones lie
+    level. Made where `like` is, and not waited for.
+    """
+    return torch.arange(1, 4, dtype=like.dtype, device=like.device)
 
 
 def in_order(batch: MoleculeBatch) -> Float[Tensor, "b n 4 3"]:
@@ -72,7 +75,7 @@ def in_order(batch: MoleculeBatch) -> Float[Tensor, "b n 4 3"]:
     """
     with torch.no_grad():
         # no matrix product: autocast would round it, and training see another order
-        heights = (batch.offsets * batch.offsets.new_tensor(HEIGHT)).sum(-1)
+        heights = (batch.offsets * height(batch.offsets)).sum(-1)
         heights = heights.masked_fill(~batch.filled, -torch.inf)
         order = heights.argsort(dim=-1, descending=True, stable=True)
     ordered = batch.offsets.take_along_dim(order[..., None], dim=2)
@@ -162,9 +165,11 @@ class AugmentedAtoms(FramedAtoms):
     """A Haar-random frame for each molecule in training, the given one otherwise (ADiT's way)."""
 
     def forward(self, batch: MoleculeBatch) -> PairedTokens:
-        count = len(batch)
-        rotation = random_rotations(count) if self.training else torch.eye(3).expand(count, 3, 3)
-        return self.framed(batch, rotation.to(batch.coordinates))
+        x = batch.coordinates
+        given = torch.eye(3, dtype=x.dtype, device=x.device).expand(len(batch), 3, 3)
+        return self.framed(
+            batch, random_rotations(len(batch), device=x.device).to(x) if self.training else given
+        )
 
 
 class InertialAtoms(FramedAtoms):

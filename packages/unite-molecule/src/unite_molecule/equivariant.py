@@ -78,7 +78,8 @@ class EquivariantAtoms(FramedAtoms):
         first, second = pooled.split(3, dim=-1)
         if not self.training:
             return frame_of(first, second, principal_axes(batch))
-        random = random_rotations(len(batch)).to(batch.coordinates)
+        x = batch.coordinates
+        random = random_rotations(len(batch), device=x.device).to(x)
         chosen = torch.rand(len(batch), 1, 1, device=random.device) < self.stem.config.random_frames
         return torch.where(chosen, random, frame_of(first, second, random))
 

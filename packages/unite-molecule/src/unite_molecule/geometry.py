@@ -10,12 +10,14 @@ AMBIGUOUS = 1e-4
 
 
 def random_rotations(
-    count: int, generator: torch.Generator | None = None
+    count: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | None = None,
 ) -> Float[Tensor, "count 3 3"]:
     """Rotations drawn uniformly (Haar): a normal quaternion points uniformly on the 3-sphere."""
     from e3nn import o3  # takes two seconds to import, and sampling needs none of it
 
-    quaternions = torch.randn(count, 4, dtype=torch.float64, generator=generator)
+    quaternions = torch.randn(count, 4, dtype=torch.float64, generator=generator, device=device)
     unit = quaternions / quaternions.norm(dim=-1, keepdim=True)
     rotations: Tensor = o3.quaternion_to_matrix(unit)
     return rotations.to(torch.get_default_dtype())

@@ -104,6 +104,7 @@ class MoleculeModality(Modality):
         )
         self.totals = tuple(statistics["total_charges"])
         self.histogram = {int(size): count for size, count in statistics["sizes"].items()}
+        self.tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def prepare(cls, source: str) -> str:
@@ -184,16 +185,24 @@ class MoleculeModality(Modality):
     def reconstruction_loss(
         self, prediction: MoleculePrediction, batch: MoleculeBatch, context: FramedMolecules
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        target, device = context.target, batch.mask.device
-        elements = lookup(self.elements, 118).to(device)[target.elements + 118]
-        charges = lookup(self.charges, 9).to(device)[target.charges + 9]
+        target = context.target
+        elements, charges = self.classes_on(batch.mask.device)
         return molecule_loss(
             prediction,
             target,
-            elements.where(target.mask, 0),
-            charges.where(target.mask, 0),
+            elements[target.elements + 118].where(target.mask, 0),
+            charges[target.charges + 9].where(target.mask, 0),
             self.config.loss,
         )
+
+    def classes_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tables of the elements' and charges' classes: they stay there, since a recorded pass
+        cannot bring them.
+        """
+        if device not in self.tables:
+            tables = (lookup(self.elements, 118), lookup(self.charges, 9))
+            self.tables[device] = (tables[0].to(device), tables[1].to(device))
+        return self.tables[device]
 
     def finish(
         self,

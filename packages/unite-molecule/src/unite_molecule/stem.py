@@ -44,7 +44,8 @@ def harmonics_of(offsets: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 9"]:
 def radial_basis(distances: Float[Tensor, "*b"]) -> Float[Tensor, "*b r"]:
     """Gaussians of exp(-d / reach), which takes every distance in angstrom into 0 to 1."""
     near = (-distances / RADIAL_REACH).exp()[..., None]
-    gaps = (near - torch.linspace(0, 1, RADIAL_WIDTH).to(near)) * (RADIAL_WIDTH - 1)
+    centres = torch.linspace(0, 1, RADIAL_WIDTH, dtype=near.dtype, device=near.device)
+    gaps = (near - centres) * (RADIAL_WIDTH - 1)
     return (-0.5 * gaps.square()).exp()
 
 
