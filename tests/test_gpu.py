@@ -1,5 +1,6 @@
 """On a real GPU, what a CPU computes: `make test-gpu`. Skipped where there is none."""
 
+import json
 import os
 import subprocess
 import sys
@@ -163,19 +164,31 @@ def test_resumed_in_bfloat16_equals_uninterrupted(tmp_path: Path) -> None:
     assert_same(*(tensors_of(tmp_path / run, 12) for run in "ab"))
 
 
+def logged(output: Path) -> Tensor:
+    """Loss and gradient norm [updates, 2] of a run that logs each update."""
+    lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return torch.tensor([[line["loss"], line["gradient_norm"]] for line in lines])
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_fsdp_trains_as_a_single_process_does(tmp_path: Path, recipe: str) -> None:
-    changes = ["training.steps=8", "training.minutes=null", "training.warmup_steps=0"]
-    options = [argument for change in changes for argument in ("-o", change)]
+    """To rounding, which training amplifies: starting from weights changed by 1e-7, eight updates
+    in bfloat16 end 0.2 to 0.3 of their way apart, where unrelated ones end 1.4 apart.
+    """
+    settings = {"steps": 8, "minutes": "null", "warmup_steps": 0, "log_steps": 1}
+    options = [x for name, value in settings.items() for x in ("-o", f"training.{name}={value}")]
     module = ["-m", "unite_core.cli", "train", recipe, *options, "--output"]
     alone = [sys.executable, *module, str(tmp_path / "alone")]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
     cut = [*launcher, "--use_fsdp", "--fsdp_version", "2", *module, str(tmp_path / "cut")]
     for command in (alone, cut):
         subprocess.run(command, check=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "4"})
+    numbers, theirs = (logged(tmp_path / run) for run in ("alone", "cut"))
+    torch.testing.assert_close(theirs[0], numbers[0], rtol=5e-3, atol=0)
+    torch.testing.assert_close(theirs[:, 0], numbers[:, 0], rtol=2e-2, atol=0)
     expected, found = (tensors_of(tmp_path / run, 8) for run in ("alone", "cut"))
     assert found.keys() == expected.keys()
     start = build_model(load_recipe(recipe, [])).state_dict()
     moved = [expected[f"model/{name}"] - tensor for name, tensor in start.items()]
     apart = [found[f"model/{name}"] - expected[f"model/{name}"] for name in start]
-    assert nn.utils.get_total_norm(apart) < 0.1 * nn.utils.get_total_norm(moved)
+    assert nn.utils.get_total_norm(apart) < 0.6 * nn.utils.get_total_norm(moved)

@@ -1,0 +1,50 @@
+"""How much faster a GPU trains small models when it replays recorded passes (CUDA graphs)."""
+
+import argparse
+import sys
+
+import torch
+from environment import Row, publish
+from training_speed import speed
+from unite_core.recipes import load_recipe
+
+BATCHES = {"qm9-small": 512, "emoji-small": 256}
+
+
+def rates(recipe: str, batch_size: int, steps: int) -> Row:
+    """Samples per second of a recipe, compiled, as written and recorded."""
+    found = {}
+    for graphs in ("false", "true"):
+        changes = {
+            "batch_size": batch_size,
+            "steps": steps,
+            "minutes": "null",
+            "compile": "true",
+            "cuda_graphs": graphs,
+            "workers": 4,
+            "log_steps": 10,
+            "checkpoint_steps": 1000000,
+        }
+        options = [f"training.{name}={value}" for name, value in changes.items()]
+        found[graphs] = speed(load_recipe(recipe, options))
+    return {
+        "recipe": recipe,
+        "batch_size": batch_size,
+        "as_written_per_second": found["false"],
+        "recorded_per_second": found["true"],
+        "ratio": found["true"] / found["false"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=200, help="updates of each run")
+    steps = parser.parse_args().steps
+    if not torch.cuda.is_available():
+        sys.exit("error: passes are recorded on GPUs alone, and there is none")
+    rows = [rates(recipe, size, steps) for recipe, size in BATCHES.items()]
+    publish("recorded_speed", rows, steps=steps)
+
+
+if __name__ == "__main__":
+    main()
