@@ -11,7 +11,11 @@ from torch import Tensor
 
 @runtime_checkable
 class Batch(Protocol):
-    """What a modality's collate returns: samples that move to a device together."""
+    """What a modality's collate returns: samples that move to a device together.
+
+    Passes over it can be recorded on a GPU (`training.cuda_graphs`) where it is a dataclass of
+    tensors, or None for some, and the modality's forward and loss bring nothing from the host.
+    """
 
     def __len__(self) -> int:
         """Number of samples b."""
