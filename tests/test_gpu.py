@@ -14,6 +14,7 @@ import torch
 from core.test_checkpoint import assert_same
 from torch import Tensor, nn
 from unite_core import checkpoint, flow
+from unite_core.errors import ConfigurationError
 from unite_core.latents import RowNoise, integrate
 from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model, load_model
@@ -92,7 +93,7 @@ def outcome(
     return [x.clone() for x in (losses.total, *losses.terms.values(), *gradients)]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [*RECIPES, "qm9-paper"])
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.usefixtures("unchecked")
 def test_replayed_passes_are_what_is_written(recipe: str, compiled: bool) -> None:
@@ -192,3 +193,22 @@ def test_fsdp_trains_as_a_single_process_does(tmp_path: Path, recipe: str) -> No
     moved = [expected[f"model/{name}"] - tensor for name, tensor in start.items()]
     apart = [found[f"model/{name}"] - expected[f"model/{name}"] for name in start]
     assert nn.utils.get_total_norm(apart) < 0.6 * nn.utils.get_total_norm(moved)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_pass_that_looks_at_values_is_told_the_remedy() -> None:
+    model = stirred("emoji-demo").train().to("cuda")
+    objective = JointObjective(model, load_recipe("emoji-demo", []).objective)
+
+    def looking(batch: Any) -> Losses:
+        losses: Losses = objective(batch)
+        losses.total.backward()
+        assert float(losses.total) > 0
+        return losses
+
+    work = RecordedPass(looking, torch.device("cuda"))
+    batch = model.modality.dataset("train").batch(np.arange(8), 0)
+    for _ in range(WARM_UP):
+        work(batch)
+    with pytest.raises(ConfigurationError, match=r"training\.cuda_graphs=false"):
+        work(batch)

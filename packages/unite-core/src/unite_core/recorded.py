@@ -79,9 +79,20 @@ class RecordedPass:
         if self.calls[kind] <= WARM_UP:
             return self.as_written(batch)
         if kind not in self.recordings:
-            own = batch.to(self.device)
-            self.recordings[kind] = Recording(self.work, own, self.stream, self.pool)
+            self.recordings[kind] = self.record(batch)
         return self.recordings[kind].replay(batch)
+
+    def record(self, batch: Any) -> Recording:
+        """ConfigurationError for a pass that cannot be recorded: one that waits for the GPU."""
+        try:
+            return Recording(self.work, batch.to(self.device), self.stream, self.pool)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ConfigurationError(
+                "the training pass cannot be recorded: does it bring a tensor from the host, or "
+                f"look at one's values? set training.cuda_graphs=false ({error})"
+            ) from error
 
     def as_written(self, batch: Any) -> Losses:
         """The pass itself, on the stream that records, where it leaves what recording needs."""

@@ -201,7 +201,7 @@ class Trainer:
         self.window.count(norm > limit)
         self.steps_done, self.seconds = self.steps_done + 1, seconds
         rate = self.optimizers[0].param_groups[0]["lr"]
-        values |= {"gradient_norm": float(norm), "learning_rate": rate}
+        values |= {"gradient_norm": numbers.gradient_norm[0], "learning_rate": rate}
         if config.on_nonfinite == "skip":
             values["skipped"] = self.skipped
         return values, stopping
