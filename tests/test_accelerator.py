@@ -27,14 +27,6 @@ RECIPES = {
 }
 
 
-@contextmanager
-def absent_gpu() -> Iterator[None]:
-    """Inside, operations are checked but not made."""
-    # values of masks are not there to be looked at
-    with unseen_masks(), FakeTensorMode(allow_non_fake_inputs=True):
-        yield
-
-
 class Stationary(TorchDispatchMode):
     """Fails where a tensor goes from one device to another, which no recorded pass may do."""
 
@@ -67,17 +59,23 @@ def move(model: nn.Module) -> None:
             setattr(module, name, moved(buffer))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_nothing_is_left_on_the_cpu(recipe: str) -> None:
+@contextmanager
+def on_absent_gpu(recipe: str) -> Iterator[tuple[JointObjective, Any]]:
+    """A recipe's objective and a batch for it; inside, operations are checked but not made."""
     config = load_recipe(recipe, RECIPES[recipe])
     model = build_model(config)
     samples = model.modality.dataset("train").batch(np.arange(4), 0)
-    with absent_gpu():
+    # values of masks are not there to be looked at
+    with unseen_masks(), FakeTensorMode(allow_non_fake_inputs=True):
         move(model)
-        batch = moved(samples)
-        objective = JointObjective(model, config.objective)
-        losses = objective(batch)
+        yield JointObjective(model, config.objective), moved(samples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_nothing_is_left_on_the_cpu(recipe: str) -> None:
+    with on_absent_gpu(recipe) as (objective, batch):
+        model, losses = objective.model, objective(batch)
         assert {term.device.type for term in (losses.total, *losses.terms.values())} == {"cuda"}
         layout = model.modality.layout(batch)
         z = torch.randn(*layout.mask.shape, model.encoder.config.latent_dim, device="cuda")
@@ -93,13 +91,7 @@ def test_a_pass_can_be_recorded(recipe: str) -> None:
     """After a first one, which may bring tables, nothing comes from the host; forwards, that is:
     gradients cannot be had here.
     """
-    config = load_recipe(recipe, RECIPES[recipe])
-    model = build_model(config)
-    samples = model.modality.dataset("train").batch(np.arange(4), 0)
-    with absent_gpu():
-        move(model)
-        batch = moved(samples)
-        objective = JointObjective(model, config.objective)
+    with on_absent_gpu(recipe) as (objective, batch):
         objective(batch)
         with Stationary():
             objective(batch)

@@ -200,8 +200,8 @@ class MoleculeModality(Modality):
         cannot bring them.
         """
         if device not in self.tables:
-            tables = (lookup(self.elements, 118), lookup(self.charges, 9))
-            self.tables[device] = (tables[0].to(device), tables[1].to(device))
+            elements, charges = lookup(self.elements, 118), lookup(self.charges, 9)
+            self.tables[device] = elements.to(device), charges.to(device)
         return self.tables[device]
 
     def finish(
