@@ -8,7 +8,7 @@ from environment import Row, publish
 from training_speed import speed
 from unite_core.recipes import load_recipe
 
-BATCHES = {"qm9-small": 512, "emoji-small": 256}
+BATCHES = {"qm9-small": 512, "qm9-paper": 512, "emoji-small": 256}
 
 
 def rates(recipe: str, batch_size: int, steps: int) -> Row:
@@ -38,12 +38,18 @@ def rates(recipe: str, batch_size: int, steps: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"of {', '.join(BATCHES)}")
     parser.add_argument("--steps", type=int, default=200, help="updates of each run")
-    steps = parser.parse_args().steps
+    arguments = parser.parse_args()
+    if unknown := set(arguments.recipes) - set(BATCHES):
+        parser.error(f"no batch size for {', '.join(sorted(unknown))}")
     if not torch.cuda.is_available():
         sys.exit("error: passes are recorded on GPUs alone, and there is none")
-    rows = [rates(recipe, size, steps) for recipe, size in BATCHES.items()]
-    publish("recorded_speed", rows, steps=steps)
+    rows = []
+    for recipe in arguments.recipes or BATCHES:
+        rows.append(rates(recipe, BATCHES[recipe], arguments.steps))
+        print(rows[-1], flush=True)
+    publish("recorded_speed", rows, steps=arguments.steps)
 
 
 if __name__ == "__main__":
