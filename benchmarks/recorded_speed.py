@@ -8,7 +8,7 @@ from environment import Row, publish
 from training_speed import speed
 from unite_core.recipes import load_recipe
 
-BATCHES = {"qm9-small": 512, "qm9-paper": 512, "emoji-small": 256}
+BATCHES = {"qm9-small": 512, "emoji-small": 256}
 
 
 def rates(recipe: str, batch_size: int, steps: int) -> Row:

@@ -45,9 +45,29 @@ def test_posebusters_judges_a_stated_subset(table):
 def test_data_row_is_judged_alike(table):
     row = table["data"]
     assert list(table) == ["samples", "data"]
-    assert list(row) == list(table["samples"])
+    assert [name for name in table["samples"] if name != "held_out_rate"] == list(row)
     assert row["strict_valid"] == row["molecule_stable"] == row["edm_valid"] == 1.0
     assert row["strict_valid_unique_novel"] == 0.5
+
+
+def test_held_out_molecules_are_made_as_often_as_known_ones_where_nothing_is_memorised(
+    build, without
+):
+    known = {molecule.smiles for molecule in map(build, ("CCO", "CCC", "CCF", "CCCl"))}
+    held_out = [build("CCN"), build("CCS"), build("CCO")]  # the last is a training molecule too
+
+    def rate(*smiles: str) -> float:
+        samples = [build(one) for one in smiles] + [without(build("CCS"), -1)]
+        return score_table(samples, held_out, known, subset=1)["samples"]["held_out_rate"]
+
+    assert rate("CCO", "CCF", "CCN", "CCCC") == 1.0
+    assert rate("CCO", "CCO", "CCF", "CCCl", "CCN") == 0.5
+    assert rate("CCO", "CCC") == 0.0
+
+
+def test_without_known_molecules_there_is_no_rate(build):
+    table = score_table([build("CCN")], [build("CCN")], {"CCO"}, subset=1)
+    assert "held_out_rate" not in table["samples"]
 
 
 def test_one_held_out_molecule_is_enough(build):

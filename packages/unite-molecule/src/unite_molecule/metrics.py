@@ -59,6 +59,24 @@ def by_bonds(verdicts: Sequence[Verdict], known_smiles: set[str]) -> dict[str, f
     }
 
 
+def memory(
+    verdicts: Sequence[Verdict], known_smiles: set[str], unseen_smiles: set[str]
+) -> dict[str, float]:
+    """`held_out_rate`: how often each held-out molecule was made, relative to each known one.
+
+    Strictly valid samples count. It is 1 where nothing is memorised, and absent where no known
+    molecule was made. Novelty cannot say that: a perfect model of QM9, which enumerates its kind,
+    makes few molecules that are new.
+    """
+    known, unseen = (
+        sum(verdict.strict and verdict.smiles in smiles for verdict in verdicts)
+        for smiles in (known_smiles, unseen_smiles)
+    )
+    if not (known and unseen_smiles):
+        return {}
+    return {"held_out_rate": (unseen / len(unseen_smiles)) / (known / len(known_smiles))}
+
+
 def plausible(
     molecules: Sequence[Molecule], verdicts: Sequence[Verdict], subset: int
 ) -> dict[str, float]:
@@ -71,13 +89,16 @@ def plausible(
     return {"posebusters": passed / len(chosen), "posebusters_molecules": len(chosen)}
 
 
-def score(molecules: Sequence[Molecule], known_smiles: set[str], subset: int) -> dict[str, Any]:
+def score(
+    molecules: Sequence[Molecule], known_smiles: set[str], unseen_smiles: set[str], subset: int
+) -> dict[str, Any]:
     """One row of the table, but for distances."""
     verdicts = [assess(molecule) for molecule in molecules]
     return {
         "molecules": len(molecules),
         **by_distance(molecules),
         **by_bonds(verdicts, known_smiles),
+        **memory(verdicts, known_smiles, unseen_smiles),
         **plausible(molecules, verdicts, subset),
     }
 
@@ -96,7 +117,8 @@ def score_table(
     """
     first, second = held_out[::2], held_out[1::2]
     halves = distances(first, second) if second else {}
+    unseen = {molecule.smiles for molecule in held_out} - known_smiles
     return {
-        "samples": score(samples, known_smiles, subset) | distances(samples, held_out),
-        "data": score(held_out, known_smiles, subset) | halves,
+        "samples": score(samples, known_smiles, unseen, subset) | distances(samples, held_out),
+        "data": score(held_out, known_smiles, set(), subset) | halves,
     }
