@@ -88,7 +88,7 @@ class MoleculeModality(Modality):
     """3D molecules, one latent for each heavy atom or each atom."""
 
     name = "molecule"
-    strength = 2.0
+    strength = 1.5
     rounds = 2
     config: MoleculeConfig
 
