@@ -23,7 +23,6 @@ from unite_image.grids import draw_grid, draw_pairs
 from unite_image.losses import image_loss
 from unite_image.patches import AppendedPatches, PairedPatches, PatchTokenizer
 from unite_image.prepare import tell_rejected
-from unite_image.report import write_report
 from unite_image.types import Image, ImageBatch
 from unite_image.writing import write_images
 
@@ -232,4 +231,7 @@ class ImageModality(Modality):
 
     @classmethod
     def report(cls, story: Story, directory: Path) -> list[Path]:
+        # here: matplotlib takes a third of a second to import, and only reports draw
+        from unite_image.report import write_report
+
         return write_report(story, directory)

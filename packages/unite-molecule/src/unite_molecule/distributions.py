@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import wasserstein_distance
 
 from unite_molecule.layout import Atoms, concatenate
 from unite_molecule.types import Molecule
@@ -68,6 +67,9 @@ def distances(molecules: Sequence[Molecule], others: Sequence[Molecule]) -> dict
 
     Infinite where one side has none of a quantity (molecules without bonds have no angle).
     """
+    # here, since it takes a third of a second to import, and sampling does without
+    from scipy.stats import wasserstein_distance
+
     ours, theirs = shapes(molecules), shapes(others)
     table = {
         f"{name}_distance": float(wasserstein_distance(ours[name], theirs[name]))

@@ -35,7 +35,6 @@ from unite_molecule.metrics import score_reconstruction, score_table
 from unite_molecule.own_data import trainable, with_bonds
 from unite_molecule.prepare import prepare
 from unite_molecule.reconstruction import compare
-from unite_molecule.report import write_report
 from unite_molecule.template import Rejected
 from unite_molecule.types import Molecule
 
@@ -339,4 +338,7 @@ class MoleculeModality(Modality):
 
     @classmethod
     def report(cls, story: Story, directory: Path) -> list[Path]:
+        # here: matplotlib takes a third of a second to import, and only reports draw
+        from unite_molecule.report import write_report
+
         return write_report(story, directory)

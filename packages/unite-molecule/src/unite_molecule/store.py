@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, Features
-from datasets.arrow_writer import ArrowWriter
 from unite_core.errors import DataError
 
 from unite_molecule.types import Molecule
@@ -81,6 +79,9 @@ def ragged(counts: np.ndarray, values: np.ndarray) -> pa.ListArray:
 
 def write_store(packed: Packed, directory: Path) -> None:
     """Saves one Arrow file with one record batch, so that every column is one flat array."""
+    from datasets import Features  # slow to import, as below
+    from datasets.arrow_writer import ArrowWriter
+
     columns = {
         "index": pa.array(packed.index),
         "smiles": pa.array(packed.smiles, pa.string()),
@@ -101,6 +102,9 @@ class MoleculeStore:
     """N molecules, A atoms, B bonds as read-only views of a memory-mapped file."""
 
     def __init__(self, directory: Path) -> None:
+        # here: datasets takes half a second to import, and samples need no data
+        from datasets import Dataset
+
         self.path = directory / FILE
         self.dataset = Dataset.from_file(str(self.path))
         self.atom_offsets = self.offsets("elements")  # [N + 1]
