@@ -14,6 +14,10 @@ from unite_molecule.types import Molecule
 __all__ = ["score_reconstruction", "score_table"]
 
 
+FEWEST = 10
+"""Unseen molecules without which a rate of them would be chance."""
+
+
 def distinct(verdicts: Iterable[Verdict]) -> int:
     """How many different molecules there are."""
     return len({verdict.smiles for verdict in verdicts})
@@ -59,22 +63,20 @@ def by_bonds(verdicts: Sequence[Verdict], known_smiles: set[str]) -> dict[str, f
     }
 
 
-def memory(
+def memorised(
     verdicts: Sequence[Verdict], known_smiles: set[str], unseen_smiles: set[str]
 ) -> dict[str, float]:
-    """`held_out_rate`: how often each held-out molecule was made, relative to each known one.
+    """`held_out_rate`: the share of unseen molecules that were made to that of known ones.
 
-    Strictly valid samples count. It is 1 where nothing is memorised, and absent where no known
-    molecule was made. Novelty cannot say that: a perfect model of QM9, which enumerates its kind,
-    makes few molecules that are new.
+    Strictly valid samples count, each molecule once. It is 1 where nothing is memorised, and absent
+    where fewer than FEWEST unseen ones would be made then. Novelty cannot say that: a perfect model
+    of QM9, which enumerates its kind, makes few molecules that are new.
     """
-    known, unseen = (
-        sum(verdict.strict and verdict.smiles in smiles for verdict in verdicts)
-        for smiles in (known_smiles, unseen_smiles)
-    )
-    if not (known and unseen_smiles):
+    made = {verdict.smiles for verdict in verdicts if verdict.strict}
+    expected = len(made & known_smiles) * len(unseen_smiles) / max(len(known_smiles), 1)
+    if expected < FEWEST:
         return {}
-    return {"held_out_rate": (unseen / len(unseen_smiles)) / (known / len(known_smiles))}
+    return {"held_out_rate": len(made & unseen_smiles) / expected}
 
 
 def plausible(
@@ -98,7 +100,7 @@ def score(
         "molecules": len(molecules),
         **by_distance(molecules),
         **by_bonds(verdicts, known_smiles),
-        **memory(verdicts, known_smiles, unseen_smiles),
+        **memorised(verdicts, known_smiles, unseen_smiles),
         **plausible(molecules, verdicts, subset),
     }
 
@@ -107,18 +109,20 @@ def score_table(
     samples: Sequence[Molecule],
     held_out: Sequence[Molecule],
     known_smiles: set[str],
+    unseen_smiles: set[str],
     subset: int = 100,
 ) -> dict[str, dict[str, Any]]:
     """Row -> metric -> value: "samples", and "data", the held-out molecules judged alike.
 
     Every share is of all molecules of the row, but `atom_stable` (of atoms), `unique_among_valid`
-    and `posebusters` (of `posebusters_molecules`, about `subset`). `known_smiles` are canonical,
-    without stereo marks. The data's distances are from one half of it to the other, if it has two.
+    and `posebusters` (of `posebusters_molecules`, about `subset`). `known_smiles`, of the training,
+    and `unseen_smiles`, all held out, are canonical, without stereo marks. The data's distances are
+    from one half of it to the other, if it has two.
     """
     first, second = held_out[::2], held_out[1::2]
     halves = distances(first, second) if second else {}
-    unseen = {molecule.smiles for molecule in held_out} - known_smiles
     return {
-        "samples": score(samples, known_smiles, unseen, subset) | distances(samples, held_out),
+        "samples": score(samples, known_smiles, unseen_smiles, subset)
+        | distances(samples, held_out),
         "data": score(held_out, known_smiles, set(), subset) | halves,
     }

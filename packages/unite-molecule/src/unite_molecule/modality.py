@@ -309,10 +309,10 @@ class MoleculeModality(Modality):
     ) -> dict[str, dict[str, Any]]:
         """Against held-out molecules of `reference`, by default of the configured source."""
         train, test = open_sets(config, reference)
-        known = {train.store.smiles(int(row)) for row in train.rows}
+        known, held = ({d.store.smiles(int(row)) for row in d.rows} for d in (train, test))
         count = max(len(samples), FEWEST_HELD_OUT)
         held_out = [test.store[int(row)] for row in test.rows[:count]]
-        return score_table(samples, held_out, known)
+        return score_table(samples, held_out, known, held - known)
 
     @classmethod
     def score_reconstruction(
