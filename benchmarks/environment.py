@@ -36,7 +36,7 @@ def git(*arguments: str) -> str:
 
 def commit() -> str:
     """The commit, marked where the tree differs from it other than in results."""
-    changes = git("status", "--porcelain", "--", ":/", f":!{RESULTS}")
+    changes = git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}")  # git is in HERE
     return git("rev-parse", "HEAD") + (" with changes" if changes else "")
 
 
