@@ -15,7 +15,7 @@ from statistics import median
 import numpy as np
 import torch
 from environment import Row, publish
-from peak import accelerator, paced
+from peak import accelerator, number_type, paced
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from unite_core.config import RunConfig
@@ -23,6 +23,7 @@ from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
+from unite_core.precision import autocast
 from unite_core.recipes import load_recipe
 
 EMOJI = ["data.path=emoji", "data.loss.perceptual=0"]
@@ -57,7 +58,7 @@ def update(model: UniteModel, config: RunConfig, batch_size: int) -> Callable[[]
     batch = model.modality.dataset("train").batch(np.arange(batch_size), 0).to(device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast("auto", device):
             loss = objective(batch).total
         loss.backward()
         for optimizer in optimizers:
@@ -110,6 +111,7 @@ def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Ro
             {
                 "what": name,
                 "code": "compiled" if compiled else "as written",
+                "products": str(number_type(device)).removeprefix("torch."),
                 "images_per_second": batch_size / median(seconds),
                 "teraflop_per_image": operations / batch_size / 1e12,
                 "share_of_peak": median(shares),

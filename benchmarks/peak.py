@@ -1,4 +1,6 @@
-"""The fastest bf16 matrix product of this machine, which speeds are shares of."""
+"""The fastest matrix product of this machine, which speeds are shares of: in bfloat16 where it has
+instructions for it, in float32 elsewhere, as models are trained.
+"""
 
 import statistics
 import time
@@ -6,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
+from unite_core.precision import multiplies_bfloat16
 
 SHAPES = [(1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (16384, 1024, 1024)]
 LARGER = [(8192, 8192, 8192)]
@@ -24,9 +27,15 @@ def finish(device: torch.device) -> None:
         torch.accelerator.synchronize()
 
 
+def number_type(device: torch.device) -> torch.dtype:
+    """What products are of."""
+    return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+
+
 def matmul_rate(m: int, n: int, k: int, device: torch.device, seconds: float = 2.0) -> float:
-    """Operations per second of an m x k by k x n product in bf16."""
-    a, b = (torch.randn(shape, device=device).bfloat16() for shape in ((m, k), (k, n)))
+    """Operations per second of an m x k by k x n product."""
+    kind = number_type(device)
+    a, b = (torch.randn(shape, device=device, dtype=kind) for shape in ((m, k), (k, n)))
     out = a @ b
     finish(device)
     count, start = 0, time.perf_counter()

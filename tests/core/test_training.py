@@ -16,7 +16,7 @@ from core.test_objective import ENCODER
 from torch import nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 from toy_modality import Points, ToyDataset
-from unite_core import checkpoint
+from unite_core import checkpoint, precision
 from unite_core.config import AdamWConfig, MuonConfig, ObjectiveConfig, TrainingConfig
 from unite_core.errors import ConfigurationError, DataError, NonFiniteError, StorageError
 from unite_core.model import UniteModel, load_model
@@ -154,6 +154,19 @@ def test_what_fsdp_may_not_do_is_refused(
     monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
     with pytest.raises(ConfigurationError, match=remedy):
         toy_trainer(tmp_path)
+
+
+@pytest.mark.parametrize(("has", "computed"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_automatic_precision_is_that_of_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: bool, computed: torch.dtype
+) -> None:
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: has)
+    trainer = toy_trainer(tmp_path / "run", precision="auto", steps=1)
+    seen = set()
+    linear = next(part for part in trainer.model.encoder.modules() if isinstance(part, nn.Linear))
+    linear.register_forward_hook(lambda layer, given, made: seen.add(made.dtype))
+    trainer.train()
+    assert seen == {computed}
 
 
 def test_an_output_in_use_is_refused(tmp_path: Path) -> None:

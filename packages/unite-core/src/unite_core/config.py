@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Precision = Literal["auto", "no", "bf16"]
 Solver = Literal["euler", "heun", "dopri5", "stochastic"]
 
 
@@ -133,6 +134,7 @@ class TrainingConfig(Section):
     """How long and how to train. The run ends at `steps`, or when `minutes` of training are spent;
     the learning rate falls by a cosine over whichever comes first. `batch_size` counts the samples
     of one update, over all processes and `accumulation` pieces: more pieces need less memory.
+    `precision` "bf16" rounds what products take, "no" is float32, "auto" the faster on the device.
     With `cuda_graphs` a process that trains alone on a GPU records a step's passes once and replays
     them: small models wait less for Python. Elsewhere it changes nothing.
     With `on_nonfinite` "skip", up to `nonfinite_limit` updates whose loss or gradient is not finite
@@ -147,7 +149,7 @@ class TrainingConfig(Section):
     final_rate: Fraction = 0.0
     clip: PositiveFloat | None = 3.0
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
-    precision: Literal["no", "bf16"] = "bf16"
+    precision: Precision = "auto"
     compile: bool = False
     cuda_graphs: bool = False
     workers: int = Field(default=0, ge=0)

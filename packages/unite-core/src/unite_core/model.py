@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from unite_core import flow, sampling
-from unite_core.config import EncoderConfig, RunConfig, Solver
+from unite_core.config import EncoderConfig, Precision, RunConfig, Solver
 from unite_core.encoder import GenerativeEncoder
 from unite_core.errors import ConfigurationError, StorageError
 from unite_core.latents import (
@@ -26,11 +26,11 @@ from unite_core.latents import (
 from unite_core.layers import as_written, compile_blocks
 from unite_core.locations import local_model
 from unite_core.plugins import load_plugin
+from unite_core.precision import autocast
 from unite_core.sampling_settings import check_levels, check_strength
 from unite_core.threads import spread
 from unite_core.types import Batch, Latents, Layout
 
-Precision = Literal["no", "bf16"]
 OnBatch = Callable[[int], None]
 """Told how many samples a batch that is done has."""
 
@@ -118,12 +118,12 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
     @torch.no_grad()
     def reconstruct(self, batch: Batch, seed: int = 0, precision: Precision = "no") -> list[Any]:
         """The batch through latents and back, in the user's form."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(precision, self.device):
             latents, layout, context = self.encode_same(batch, seed)
         z = latents.z.to(self.encoder.register_code.dtype)
         return self.decode(z, layout, context)
 
-    def again(self, samples: Sequence[Any], precision: Precision = "bf16") -> list[Any]:
+    def again(self, samples: Sequence[Any], precision: Precision = "auto") -> list[Any]:
         """Samples through latents and back; those that the modality does not accept as they are."""
         accepted = [self.modality.accept([sample])[0] for sample in samples]
         usable = [one for found in accepted for one in found]
@@ -144,7 +144,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         solver: Solver = "stochastic",
         seed: int = 0,
         batch_size: int = 512,
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         options: BaseModel | None = None,
         guidance: float = 1.0,
         temperature: float = 1.0,
@@ -169,7 +169,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         rounds = self.modality.rounds if rounds is None else rounds
 
         def make(part: Layout, noise: RowNoise) -> list[Any]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with autocast(precision, self.device):
                 z = integrate(self.guided(part, guidance), noise, times, solver, strength)
             samples = self.decode(z, part, part.context)
             for _ in range(rounds):
@@ -186,7 +186,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         solver: Solver = "stochastic",
         seed: int = 0,
         batch_size: int = 512,
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         options: BaseModel | None = None,
         guidance: float = 1.0,
         temperature: float = 1.0,
@@ -202,7 +202,7 @@ class UniteModel(nn.Module, PyTorchModelHubMixin, library_name="unite", model_ca
         shown = times[torch.linspace(0, steps - 1, levels).round().long()]
 
         def make(part: Layout, noise: RowNoise) -> list[list[Any]]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with autocast(precision, self.device):
                 recorder = Recorder(self.guided(part, guidance), shown)
                 integrate(recorder, noise, times, solver, strength)
             columns = (self.decode(recorder.kept[t], part, part.context) for t in recorder.levels)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Muon
 
+from unite_core.precision import multiplies_bfloat16
 from unite_core.sharding import shard_like, whole
 
 Coefficients = tuple[float, float, float]
@@ -17,13 +18,13 @@ Coefficients = tuple[float, float, float]
 def orthogonalised(
     x: Float[Tensor, "c m n"], coefficients: Coefficients, steps: int, eps: float
 ) -> Float[Tensor, "c m n"]:
-    """Each matrix's singular values brought near 1, in bfloat16.
+    """Each matrix's singular values brought near 1, in bfloat16 where the device multiplies it.
 
     Newton-Schulz with a quintic, as in torch's Muon: x -> a x + (b g + c g^2) x, g = x x^T.
     """
     a, b, c = coefficients
     tall = x.shape[1] > x.shape[2]
-    y = (x.mT if tall else x).bfloat16()
+    y = (x.mT if tall else x).to(torch.bfloat16 if multiplies_bfloat16(x.device) else torch.float32)
     y = y / y.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
     for _ in range(steps):
         gram = y @ y.mT

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator, DistributedType, PartialState
 from torch import Tensor, nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 
@@ -33,6 +33,7 @@ from unite_core.modality import Dataset
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
+from unite_core.precision import resolved
 from unite_core.recorded import RecordedPass
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
@@ -66,8 +67,9 @@ class Trainer:
         output: Path,
         run_config: Mapping[str, Any],
     ) -> None:
+        self.precision = resolved(config.precision, PartialState().device)
         self.accelerator = Accelerator(
-            mixed_precision=config.precision, gradient_accumulation_steps=config.accumulation
+            mixed_precision=self.precision, gradient_accumulation_steps=config.accumulation
         )
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         share = Share(config.accumulation, rank, world)

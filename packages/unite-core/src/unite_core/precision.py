@@ -1,0 +1,38 @@
+"""In which precision a device computes: bfloat16 where it has instructions for its products."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from unite_core.config import Precision
+
+CPU_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx10_2", "bf16", "sve_bf16")
+"""Names that `torch.cpu.get_capabilities` has for products of bfloat16, of x86 and of ARM."""
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster there than float32: emulated, its products take several times as
+    long. torch before 2.11 does not tell of CPUs, and float32 is never wrong.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return True
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False  # nothing else in torch uses such instructions
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in CPU_INSTRUCTIONS)
+
+
+def resolved(precision: Precision, device: torch.device) -> Precision:
+    """What "auto" comes to on the device: "bf16" or "no", whichever is faster."""
+    if precision != "auto":
+        return precision
+    return "bf16" if multiplies_bfloat16(device) else "no"
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """What computes in that precision inside, and leaves weights float32."""
+    rounds = resolved(precision, device) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=rounds)
