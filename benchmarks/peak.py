@@ -56,11 +56,6 @@ def best_shape(device: torch.device) -> tuple[int, int, int]:
     return max(shapes(device), key=lambda shape: matmul_rate(*shape, device))
 
 
-def matmul_peak(device: torch.device) -> float:
-    """The best over `shapes`."""
-    return max(matmul_rate(*shape, device) for shape in shapes(device))
-
-
 def paced(
     work: Callable[[], object], device: torch.device, repeats: int
 ) -> tuple[list[float], list[float]]:

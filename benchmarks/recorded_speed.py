@@ -1,14 +1,29 @@
 """How much faster a GPU trains small models when it replays recorded passes (CUDA graphs)."""
 
 import argparse
+import json
+import statistics
 import sys
+import tempfile
+from pathlib import Path
 
 import torch
 from environment import Row, publish
-from training_speed import speed
+from trials import trainer
+from unite_core.config import RunConfig
 from unite_core.recipes import load_recipe
 
 BATCHES = {"qm9-small": 512, "emoji-small": 256}
+
+
+def speed(config: RunConfig) -> float:
+    """Samples per second of the trainer: median over the second half of the run."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = trainer(config, Path(folder) / "run")
+        run.train()
+        lines = (run.output / "log.jsonl").read_text().splitlines()
+    speeds = [json.loads(line)["samples_per_second"] for line in lines]
+    return statistics.median(speeds[len(speeds) // 2 :])
 
 
 def rates(recipe: str, batch_size: int, steps: int) -> Row:

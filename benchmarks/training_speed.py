@@ -2,39 +2,44 @@
 
 The model is qm9-small's with two flow draws and batches of 64. It trains once as it is (a latent
 per heavy atom, compiled) and once with a latent per atom, padded to 29, eager, with torch's
-scaled_dot_product_attention, both in the precision that is faster on this machine. Floating-point
-operations are counted on the uncompiled model, Muon's apart.
+scaled_dot_product_attention, both in the precision that is faster on this machine. The peak is
+measured around every few updates, since that of a shared machine changes. Floating-point operations
+are counted on the uncompiled model, Muon's apart.
 """
 
 import argparse
-import json
-import statistics
 import tempfile
 from pathlib import Path
+from statistics import median
 from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from environment import publish
-from peak import matmul_peak, number_type
+from peak import number_type, paced
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from trials import trainer
 from unite_core import layers
+from unite_core.batching import load_batches
+from unite_core.clock import Clock
 from unite_core.config import RunConfig
+from unite_core.interruption import outlive_signals, stop_on_signal
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
 from unite_core.recipes import load_recipe
 
+CPU = torch.device("cpu")
 BATCH = 64
+PIECE = 20
+"""Updates between two measurements of the peak."""
 COMMON = [
     "objective.draws=2",
     f"training.batch_size={BATCH}",
     "training.minutes=null",
     "training.checkpoint_steps=1000000",
-    "training.log_steps=20",
 ]
 HEAVY = ["data.layout=heavy", "data.multiple=9", "training.compile=true"]
 ATOM = ["data.layout=atom", "data.multiple=29", "training.compile=false"]
@@ -53,14 +58,20 @@ def operations(config: RunConfig) -> tuple[float, float]:
     return passes.get_total_flops() / BATCH, update.get_total_flops() / BATCH
 
 
-def speed(config: RunConfig) -> float:
-    """Molecules per second of the trainer: median over the second half of the run."""
-    with tempfile.TemporaryDirectory() as folder:
+def speed(config: RunConfig, repeats: int) -> tuple[list[float], list[float]]:
+    """Molecules per second of each `PIECE` updates of the trainer, and the peak around these."""
+    with tempfile.TemporaryDirectory() as folder, stop_on_signal() as stop:
         run = trainer(config, Path(folder) / "run")
-        run.train()
-        lines = (run.output / "log.jsonl").read_text().splitlines()
-    speeds = [json.loads(line)["samples_per_second"] for line in lines]
-    return statistics.median(speeds[len(speeds) // 2 :])
+        batches = load_batches(run.plan, 0, config.training.steps, 0, outlive_signals)
+        clock = Clock(0.0, 0.0, 0)
+        run.objective.train()
+
+        def work() -> None:
+            for _ in range(PIECE):
+                run.step(batches, clock, stop)
+
+        seconds, peaks = paced(work, CPU, repeats)
+    return [PIECE * config.training.batch_size / s for s in seconds], peaks
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
@@ -70,33 +81,36 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000, help="updates of each run")
-    steps = [f"training.steps={parser.parse_args().steps}"]
-    heavy = load_recipe("qm9-small", COMMON + HEAVY + steps)
-    atom = load_recipe("qm9-small", COMMON + ATOM + steps)
-    cpu = torch.device("cpu")
-    peak = matmul_peak(cpu)
-    rows = []
+    parser.add_argument("--repeats", type=int, default=9, help=f"of {PIECE} updates of each model")
+    parser.add_argument("--name", default="training_speed", help="of the result file")
+    arguments = parser.parse_args()
+    heavy = load_recipe("qm9-small", COMMON + HEAVY)
+    atom = load_recipe("qm9-small", COMMON + ATOM)
     with patch.object(layers, "attend", sdpa):
-        slow = speed(atom)
-    fast = speed(heavy)
-    for name, config, rate in (("heavy, compiled", heavy, fast), ("atom, eager SDPA", atom, slow)):
+        slow = speed(atom, arguments.repeats)
+    fast = speed(heavy, arguments.repeats)
+    rows = []
+    models = {"heavy, compiled": (heavy, *fast), "atom, eager SDPA": (atom, *slow)}
+    for name, (config, rates, peaks) in models.items():
         passes, update = operations(config)
+        pieces = [rate / peak for rate, peak in zip(rates, peaks, strict=True)]
         rows.append(
             {
                 "model": name,
-                "products": str(number_type(cpu)).removeprefix("torch."),
-                "molecules_per_second": rate,
-                "ratio": rate / slow,
+                "products": str(number_type(CPU)).removeprefix("torch."),
+                "molecules_per_second": median(rates),
+                "ratio": median(rates) / median(slow[0]),
                 "gigaflop_per_molecule": passes / 1e9,
                 "gigaflop_of_muon_per_molecule": update / 1e9,
-                "share_of_peak": (passes + update) * rate / peak,
-                "share_of_peak_without_muon": passes * rate / peak,
-                "peak_gigaflops": peak / 1e9,
+                "share_of_peak": (passes + update) * median(pieces),
+                "least_share": (passes + update) * min(pieces),
+                "largest_share": (passes + update) * max(pieces),
+                "share_of_peak_without_muon": passes * median(pieces),
+                "peak_gigaflops": median(peaks) / 1e9,
             }
         )
     recipe = heavy.model_dump(mode="json")
-    publish("training_speed", rows, heavy=recipe, atom_overrides=ATOM)
+    publish(arguments.name, rows, heavy=recipe, atom_overrides=ATOM)
 
 
 if __name__ == "__main__":
