@@ -31,7 +31,7 @@ from unite_molecule.own_data import trainable
 from unite_molecule.template import Rejected as RejectedMolecule
 
 SMILES = ("CCO", "c1ccoc1", "[NH3+]CC(=O)[O-]", "CC#N", "C[C@H](N)O")
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 OVERRIDES = (
     *("training.minutes=5", "data.limit=null", "optimizer={name: adamw, betas: [0.8, 0.9]}"),
     *("encoder.depth=2", "training.clip=~", "modality=image", "data={}", "output=runs/a b"),

@@ -5,8 +5,9 @@ import pytest
 from unite_core.cli.sample_options import parse_options
 from unite_core.errors import ConfigurationError
 from unite_core.recipes import check, load_recipe, recipe_paths
-from unite_image import plugin
+from unite_image import PICTURES, plugin
 from unite_image.config import ImageConfig, ImageDecoderConfig, ImageSampleOptions
+from unite_image.sources import READERS
 
 RECIPES = sorted(plugin.recipes.glob("*.yaml"))
 
@@ -62,9 +63,7 @@ def test_emoji_needs_no_download():
 
 
 def test_files_that_are_read_have_their_endings_announced():
-    from unite_image.decoding import SUFFIXES
-
-    assert {*SUFFIXES, ".npz", ".parquet"} == set(plugin.suffixes)
+    assert {*PICTURES, *READERS} == set(plugin.suffixes)
 
 
 def test_class_is_an_option_of_sampling():

@@ -1,6 +1,7 @@
 from io import BytesIO
 
 import numpy as np
+import PIL.features
 import PIL.Image
 import pytest
 from unite_image.decoding import (
@@ -8,6 +9,7 @@ from unite_image.decoding import (
     DAMAGED,
     EMPTY,
     FLOATING,
+    HEIC,
     NO_IMAGE,
     Rejected,
     decode,
@@ -55,6 +57,16 @@ def test_zero_bytes():
 
 def test_no_image():
     assert reason(b"<html>404 Not Found</html>") == NO_IMAGE
+
+
+def test_heic_is_told_by_name():
+    assert reason(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic") == HEIC
+
+
+@pytest.mark.skipif(not PIL.features.check("avif"), reason="this Pillow has no AVIF")
+def test_avif():
+    red = decode(encode(PIL.Image.new("RGB", (16, 16), RED), "AVIF"))
+    np.testing.assert_allclose(red, np.broadcast_to(RED, (16, 16, 3)), atol=3)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])

@@ -50,6 +50,16 @@ def test_class_folders(draw, tmp_path):
     assert found(tmp_path) == [("a", 0, "3.webp"), ("b", 0, "1.JPEG"), ("b", 0, "2.png")]
 
 
+def test_names_of_pictures_that_are_not_read_are_counted(draw, tmp_path):
+    draw("a/1.png", "b/2.png")
+    (tmp_path / "a" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "b" / "gone.jfif").symlink_to(tmp_path / "nothing")
+    assert [name for *_, name in found(tmp_path)] == ["1.png", "phone.HEIC", "2.png", "gone.jfif"]
+    before = fingerprint(str(tmp_path))
+    (tmp_path / "nothing").write_bytes(b"something")
+    assert fingerprint(str(tmp_path)) != before
+
+
 def test_flat_folder_has_no_classes(draw, tmp_path):
     draw("2.png", "1.png")
     assert find_source(str(tmp_path)).classes == []

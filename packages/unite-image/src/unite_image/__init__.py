@@ -8,9 +8,10 @@ from unite_image.config import ImageConfig, ImageSampleOptions
 
 HERE = Path(__file__).parent
 PICTURES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm",
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".ppm",
+    ".pgm", ".heic", ".heif",
 )  # fmt: skip
-"""Endings of the picture files that are read."""
+"""Endings of the picture files that are read, the last two to be counted as rejected."""
 
 plugin = Plugin(
     name="image",

@@ -9,8 +9,8 @@ import torch
 from unite_core.errors import DataError
 from unite_core.modality import Dataset
 
+from unite_image import PICTURES
 from unite_image.config import ImageConfig
-from unite_image.decoding import SUFFIXES
 from unite_image.folders import images_in
 from unite_image.prepare import open_store
 from unite_image.records import Record, reading
@@ -102,7 +102,7 @@ def records_of(path: Path) -> Iterator[Record]:
     if path.is_dir():
         with reading(path):
             yield from (Record(str(file), file) for file in images_in(path))
-    elif path.suffix.lower() in SUFFIXES:
+    elif path.suffix.lower() in PICTURES:
         yield Record(str(path), path)
     else:
         yield from find_source(str(path)).records()

@@ -10,18 +10,15 @@ from PIL.ImageOps import exif_transpose
 
 from unite_image.types import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows more, some of which start other programs (EPS)."""
-
-SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm",
-)  # fmt: skip
 
 GREY = ("1", "L", "LA", "La")
 
 UNREADABLE = "file that cannot be opened"
 EMPTY = "empty file"
 NO_IMAGE = "not an image of a known format"
+HEIC = "HEIC, which is not read: save it as JPEG or PNG"
 BOMB = "more pixels than an image can reasonably have"
 DAMAGED = "truncated or damaged"
 FLOATING = "pixels that are not integers of 8 or 16 bits"
@@ -44,7 +41,7 @@ def decode(content: bytes) -> np.ndarray:
         refuse_bomb(image)
         image.load()
     except PIL.UnidentifiedImageError as error:
-        raise Rejected(NO_IMAGE) from error
+        raise Rejected(HEIC if content[4:8] == b"ftyp" else NO_IMAGE) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise Rejected(BOMB) from error
     except Rejected:

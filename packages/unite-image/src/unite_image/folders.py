@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unite_core.errors import ConfigurationError, DataError
 
-from unite_image.decoding import SUFFIXES
+from unite_image import PICTURES
 from unite_image.records import Record, Source, reading
 from unite_image.splits import ALIASES
 
@@ -21,7 +21,7 @@ def images_in(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(PICTURES) and not name.startswith("."):
                 yield Path(root, name)
 
 
@@ -37,7 +37,7 @@ def class_names(folder: Path) -> list[str]:
     """
     first = next(images_in(folder), None)
     if first is None:
-        raise DataError(f"no image in {str(folder)!r} (files ending in {', '.join(SUFFIXES)})")
+        raise DataError(f"no image in {str(folder)!r} (files ending in {', '.join(PICTURES)})")
     names = subfolders(folder)
     empty = [name for name in names if next(images_in(folder / name), None) is None]
     if first.parent != folder:

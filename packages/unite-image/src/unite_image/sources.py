@@ -65,7 +65,7 @@ def identity(path: str) -> Iterator[str]:
         files = images_in(place) if place.is_dir() else iter([place])
     with reading(place):
         for file in files:
-            status = file.stat()
+            status = file.stat() if file.exists() else file.lstat()  # a link to nothing
             yield f"{file}|{status.st_size}|{status.st_mtime_ns}"
 
 
