@@ -97,6 +97,7 @@ def sampling(batch_size: int, steps: int, device: torch.device, compiled: bool) 
 def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Row]:
     """Images per second and share of the peak, of training and of sampling: printed medians."""
     device = accelerator()
+    products = number_type("auto", device)
     kinds = {
         "training step, 3 draws": training(batch_size, device, compiled),
         f"sampling, heun {steps} steps, guidance {GUIDANCE}": sampling(
@@ -105,13 +106,13 @@ def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Ro
     }
     rows = []
     for name, (work, operations) in kinds.items():
-        seconds, peaks = paced(work, device, repeats)
+        seconds, peaks = paced(work, products, device, repeats)
         shares = [operations / s / peak for s, peak in zip(seconds, peaks, strict=True)]
         rows.append(
             {
                 "what": name,
                 "code": "compiled" if compiled else "as written",
-                "products": str(number_type(device)).removeprefix("torch."),
+                "products": str(products).removeprefix("torch."),
                 "images_per_second": batch_size / median(seconds),
                 "teraflop_per_image": operations / batch_size / 1e12,
                 "share_of_peak": median(shares),

@@ -1,6 +1,4 @@
-"""The fastest matrix product of this machine, which speeds are shares of: in bfloat16 where it has
-instructions for it, in float32 elsewhere, as models are trained.
-"""
+"""The fastest matrix product of this machine, in bfloat16 or float32: speeds are shares of it."""
 
 import statistics
 import time
@@ -8,11 +6,14 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-from unite_core.precision import multiplies_bfloat16
+from unite_core.config import Precision
+from unite_core.precision import resolved
 
 SHAPES = [(1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (16384, 1024, 1024)]
 LARGER = [(8192, 8192, 8192)]
 """For GPUs, which smaller ones do not fill."""
+SECONDS = 2.0
+"""Of a measurement."""
 
 
 def accelerator() -> torch.device:
@@ -27,19 +28,18 @@ def finish(device: torch.device) -> None:
         torch.accelerator.synchronize()
 
 
-def number_type(device: torch.device) -> torch.dtype:
+def number_type(precision: Precision, device: torch.device) -> torch.dtype:
     """What products are of."""
-    return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+    return torch.bfloat16 if resolved(precision, device) == "bf16" else torch.float32
 
 
-def matmul_rate(m: int, n: int, k: int, device: torch.device, seconds: float = 2.0) -> float:
+def matmul_rate(m: int, n: int, k: int, kind: torch.dtype, device: torch.device) -> float:
     """Operations per second of an m x k by k x n product."""
-    kind = number_type(device)
     a, b = (torch.randn(shape, device=device, dtype=kind) for shape in ((m, k), (k, n)))
     out = a @ b
     finish(device)
     count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    while time.perf_counter() - start < SECONDS:
         torch.matmul(a, b, out=out)
         finish(device)
         count += 1
@@ -51,26 +51,26 @@ def shapes(device: torch.device) -> list[tuple[int, int, int]]:
     return SHAPES if device.type == "cpu" else SHAPES + LARGER
 
 
-def best_shape(device: torch.device) -> tuple[int, int, int]:
+def best_shape(kind: torch.dtype, device: torch.device) -> tuple[int, int, int]:
     """Of `shapes`, that of the fastest product."""
-    return max(shapes(device), key=lambda shape: matmul_rate(*shape, device))
+    return max(shapes(device), key=lambda shape: matmul_rate(*shape, kind, device))
 
 
 def paced(
-    work: Callable[[], object], device: torch.device, repeats: int
+    work: Callable[[], object], kind: torch.dtype, device: torch.device, repeats: int
 ) -> tuple[list[float], list[float]]:
     """Seconds of each run of a piece of work, and the peak around it: before and after, its mean.
 
     The peak of a machine that is shared changes within seconds, as does what work can make of it.
     """
-    shape = best_shape(device)
+    shape = best_shape(kind, device)
     work()
-    peaks, seconds = [matmul_rate(*shape, device)], []
+    peaks, seconds = [matmul_rate(*shape, kind, device)], []
     for _ in range(repeats):
         finish(device)
         start = time.perf_counter()
         work()
         finish(device)
         seconds.append(time.perf_counter() - start)
-        peaks.append(matmul_rate(*shape, device))
+        peaks.append(matmul_rate(*shape, kind, device))
     return seconds, [statistics.mean(pair) for pair in pairwise(peaks)]

@@ -2,15 +2,16 @@
 
 The model is qm9-small's with two flow draws and batches of 64. It trains once as it is (a latent
 per heavy atom, compiled) and once with a latent per atom, padded to 29, eager, with torch's
-scaled_dot_product_attention, both in the precision that is faster on this machine. The peak is
-measured around every few updates, since that of a shared machine changes. Floating-point operations
-are counted on the uncompiled model, Muon's apart.
+scaled_dot_product_attention, both in the precision that is asked for, by default the faster one on
+this machine. The peak is measured around every few updates, since that of a shared machine changes.
+Floating-point operations are counted on the uncompiled model, Muon's apart.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -24,7 +25,7 @@ from trials import trainer
 from unite_core import layers
 from unite_core.batching import load_batches
 from unite_core.clock import Clock
-from unite_core.config import RunConfig
+from unite_core.config import Precision, RunConfig
 from unite_core.interruption import outlive_signals, stop_on_signal
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
@@ -70,7 +71,8 @@ def speed(config: RunConfig, repeats: int) -> tuple[list[float], list[float]]:
             for _ in range(PIECE):
                 run.step(batches, clock, stop)
 
-        seconds, peaks = paced(work, CPU, repeats)
+        kind = number_type(config.training.precision, CPU)
+        seconds, peaks = paced(work, kind, CPU, repeats)
     return [PIECE * config.training.batch_size / s for s in seconds], peaks
 
 
@@ -82,14 +84,15 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9, help=f"of {PIECE} updates of each model")
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     parser.add_argument("--name", default="training_speed", help="of the result file")
     arguments = parser.parse_args()
-    heavy = load_recipe("qm9-small", COMMON + HEAVY)
-    atom = load_recipe("qm9-small", COMMON + ATOM)
+    common = [*COMMON, f"training.precision={arguments.precision}"]
+    heavy, atom = (load_recipe("qm9-small", common + layout) for layout in (HEAVY, ATOM))
     with patch.object(layers, "attend", sdpa):
         slow = speed(atom, arguments.repeats)
     fast = speed(heavy, arguments.repeats)
-    rows = []
+    rows, products = [], number_type(arguments.precision, CPU)
     models = {"heavy, compiled": (heavy, *fast), "atom, eager SDPA": (atom, *slow)}
     for name, (config, rates, peaks) in models.items():
         passes, update = operations(config)
@@ -97,7 +100,7 @@ def main() -> None:
         rows.append(
             {
                 "model": name,
-                "products": str(number_type(CPU)).removeprefix("torch."),
+                "products": str(products).removeprefix("torch."),
                 "molecules_per_second": median(rates),
                 "ratio": median(rates) / median(slow[0]),
                 "gigaflop_per_molecule": passes / 1e9,
