@@ -31,7 +31,7 @@ def new_trainer(output: Path, optimizer: AdamWConfig | MuonConfig) -> Trainer:
 
 
 def train_in_shards(output: Path, optimizer: AdamWConfig | MuonConfig, resume: Path | None) -> None:
-    Accelerator(mixed_precision=ROUNDED.precision).state.fsdp_plugin = PLUGIN
+    Accelerator().state.fsdp_plugin = PLUGIN
     with (
         mock.patch.object(Accelerator, "distributed_type", DistributedType.FSDP),
         mock.patch.object(Accelerator, "is_fsdp2", True),

@@ -72,6 +72,7 @@ def test_without_terminal_and_home_training_says_plain_lines(
     command = [*UNITE, "train", "toy-small", "--output", "run"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
+    assert done.stderr.startswith("  0%  starts on cpu, products in float32\n")
     assert "100%  step 6" in done.stderr
     assert not {"\x1b", "\r"} & set(done.stderr)
 

@@ -16,9 +16,10 @@ from core.test_objective import ENCODER
 from torch import nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 from toy_modality import Points, ToyDataset
-from unite_core import checkpoint, precision
+from unite_core import checkpoint, precision, training
 from unite_core.config import AdamWConfig, MuonConfig, ObjectiveConfig, TrainingConfig
 from unite_core.errors import ConfigurationError, DataError, NonFiniteError, StorageError
+from unite_core.export import export
 from unite_core.model import UniteModel, load_model
 from unite_core.objective import JointObjective
 from unite_core.training import Trainer
@@ -97,6 +98,27 @@ def test_resuming_an_earlier_checkpoint_elsewhere_repeats_the_rest(tmp_path: Pat
     earlier = tmp_path / "a" / "checkpoints" / "step-000000006"
     toy_trainer(tmp_path / "b").train(resume=earlier)
     assert_same(newest(tmp_path / "a")["model"], newest(tmp_path / "b")["model"])
+
+
+def test_a_run_that_died_before_its_last_export_makes_it_when_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_trainer(tmp_path / "whole").train()
+    cut = toy_trainer(tmp_path / "cut")
+
+    def die_at_the_end(model: Any, directory: Path) -> None:
+        if cut.steps_done == STEPS:
+            raise SystemExit
+        export(model, directory)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(training, "export", die_at_the_end)
+        cut.train()
+    whole, weights = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
+    assert newest(tmp_path / "cut")["run"]["progress"]["step"] == STEPS
+    assert whole.read_bytes() != weights.read_bytes()
+    toy_trainer(tmp_path / "cut").train(resume="auto")
+    assert whole.read_bytes() == weights.read_bytes()
 
 
 def test_sigterm_saves_and_exits_143(tmp_path: Path) -> None:

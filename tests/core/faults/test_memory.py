@@ -21,7 +21,8 @@ def limited(output: Path, *overrides: str) -> None:
 def test_a_batch_too_large_is_one_line_that_helps(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert ended(start(limited, tmp_path / "run", log=log)) == 1
-    said = log.read_text()
+    start_line, said = log.read_text().split("\n", 1)
+    assert "starts on cpu" in start_line
     assert said.startswith("error: out of memory at step 0: 10000 samples went through at once")
     assert "Traceback" not in said
     assert said.count("\n") == 1

@@ -67,8 +67,12 @@ class RunLog:
         with writing(self.file.name):
             self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.tensorboard.write(step, values)
+        self.tell(fraction, summary(step, seconds_left, values))
+
+    def tell(self, fraction: float, text: str) -> None:
+        """A line on the terminal."""
         with suppress(OSError):  # a run goes on where nobody reads its lines
-            self.terminal.show(fraction, summary(step, seconds_left, values))
+            self.terminal.show(fraction, text)
 
 
 class Tracker:

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedType, PartialState
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 
@@ -33,7 +33,7 @@ from unite_core.modality import Dataset
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
-from unite_core.precision import resolved
+from unite_core.precision import autocast, resolved
 from unite_core.recorded import RecordedPass
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
@@ -67,10 +67,11 @@ class Trainer:
         output: Path,
         run_config: Mapping[str, Any],
     ) -> None:
-        self.precision = resolved(config.precision, PartialState().device)
         self.accelerator = Accelerator(
-            mixed_precision=self.precision, gradient_accumulation_steps=config.accumulation
+            mixed_precision="no",  # which is wanted first, and follows from the device
+            gradient_accumulation_steps=config.accumulation,
         )
+        self.precision = resolved(config.precision, self.accelerator.device)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
@@ -152,6 +153,9 @@ class Trainer:
             self.plan, self.steps_done, config.steps, config.workers, outlive_signals
         )
         clock = Clock(self.seconds, self.fraction, self.steps_done)
+        if log and self.fraction < 1.0:
+            products = "bfloat16" if self.precision == "bf16" else "float32"
+            log.tell(self.fraction, f"starts on {self.accelerator.device}, products in {products}")
         self.objective.train()
         self.window.restart()
         while self.fraction < 1.0:
@@ -218,8 +222,9 @@ class Trainer:
 
     def both_ways(self, batch: Any) -> Losses:
         """A forward and a backward pass."""
-        with self.accelerator.autocast():  # which `prepare` does as well, but FSDP does not
-            losses: Losses = self.objective(batch.to(self.accelerator.device))
+        device = self.accelerator.device
+        with autocast(self.precision, device):
+            losses: Losses = self.objective(batch.to(device))
         self.accelerator.backward(losses.total)
         return losses
 
@@ -332,6 +337,8 @@ class Trainer:
                 f"the processes resume from different steps {steps}: do they all see the same "
                 f"{self.output}, and can they read all of it?"
             )
+        if found is not None and self.accelerator.is_main_process:
+            export(self.ema.module, self.output / "model")  # the run may have died before it could
 
     def load_state(self, path: Path, state: Mapping[str, Any]) -> None:
         """Copy a checkpoint into the model, its average, the optimizers and the counters."""

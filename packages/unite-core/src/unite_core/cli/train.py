@@ -88,9 +88,6 @@ def run(
     if weights is not None and not resumes:
         start_from(model, weights)
     trainer = Trainer.of_run(config, model, model.modality.dataset("train"), config.output)
-    if trainer.accelerator.is_main_process:
-        rounding = "bfloat16" if trainer.precision == "bf16" else "float32"
-        typer.echo(f"training on {trainer.accelerator.device}, products in {rounding}", err=True)
     try:
         trainer.train(resume, partial(preview, directory=config.output / "previews"))
     except Exception as error:
