@@ -13,7 +13,7 @@ CPU_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx10_2", "bf16", "sve_bf16")
 
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is faster there than float32: emulated, its products take several times as
-    long. torch before 2.11 does not tell of CPUs, and float32 is never wrong.
+    long. Older versions of torch do not tell of CPUs, and float32 is never wrong.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
