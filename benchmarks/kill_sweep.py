@@ -1,4 +1,5 @@
-"""Kills a run at every call to the disk of a save and at random moments, and resumes it each time.
+"""Kills a run at calls to the disk of a middle save and of the last, and at random moments, and
+resumes it each time.
 
 A run killed by SIGKILL must resume from its last checkpoint or the one before, and then repeat the
 uninterrupted run bit for bit. The model is the tests' own, of a few thousand weights; processes are
@@ -36,8 +37,10 @@ from unite_core.errors import StorageError
 from unite_core.recipes import load_recipe
 from unite_core.training import Trainer
 
-STEPS, EVERY, CRASH = 24, 2, 7
-"""Updates of the run, between checkpoints, and before it stops for the first time."""
+STEPS, EVERY = 24, 2
+"""Updates of the run, and between checkpoints."""
+CRASHES = {"a save": 7, "the last save": STEPS - 1}
+"""Updates before the run stops for the first time, ahead of the save that is to be cut."""
 TENSORS = ("model", "ema", "optimizers")
 FORK = multiprocessing.get_context("fork")
 PATIENCE = 120.0
@@ -99,11 +102,11 @@ def train_whole(output: Path) -> None:
     output.with_suffix(".json").write_text(json.dumps(prints))
 
 
-def train_to_crash(output: Path) -> None:
-    """A run that stops between two checkpoints."""
+def train_to_crash(output: Path, updates: int) -> None:
+    """A run that stops after so many, between two checkpoints."""
 
     def crash(model: object, step: int) -> None:
-        if step == CRASH:
+        if step == updates:
             os._exit(0)
 
     trainer(config(2), output).train(on_preview=crash)
@@ -227,20 +230,27 @@ class Arena:
 
 
 def sweep(folder: Path, calls: int | None, moments: int, seed: int) -> list[Row]:
-    """Kills at `calls` calls of a save (None: all of them), and at `moments` random moments."""
+    """Kills at `calls` calls of each of `CRASHES` (None: all of them), and at `moments` random
+    moments.
+    """
     torch.set_num_threads(1)
-    whole, base = folder / "whole", folder / "base"
+    whole = folder / "whole"
     assert finish(in_child(partial(train_whole, whole))) == 0
-    assert finish(in_child(partial(train_to_crash, base))) == 0
     prints = {int(s): p for s, p in json.loads(whole.with_suffix(".json").read_text()).items()}
-    arena = Arena(base, folder / "victim", prints)
-    total, duration, draw = arena.calls(), arena.duration(), random.Random(seed)
-    in_saves = [arena.killed_at(call) for call in spread(total, calls)]
+    arenas = {}
+    for save, updates in CRASHES.items():
+        base = folder / f"base-{updates}"
+        assert finish(in_child(partial(train_to_crash, base, updates))) == 0
+        arenas[save] = Arena(base, folder / "victim", prints)
+    rows = []
+    for save, arena in arenas.items():
+        total = arena.calls()
+        outcomes = [arena.killed_at(call) for call in spread(total, calls)]
+        rows.append(row(f"at one of {total} calls to the disk of {save}", outcomes))
+    arena, draw = arenas["a save"], random.Random(seed)
+    duration = arena.duration()
     at_random = [arena.killed_after(draw.uniform(0.0, duration)) for _ in range(moments)]
-    return [
-        row(f"at one of {total} calls to the disk of a save", in_saves),
-        row(f"at a random moment of {duration:.2g} s", at_random),
-    ]
+    return [*rows, row(f"at a random moment of {duration:.2g} s", at_random)]
 
 
 def main() -> None:
