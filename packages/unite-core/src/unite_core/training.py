@@ -68,7 +68,7 @@ class Trainer:
         run_config: Mapping[str, Any],
     ) -> None:
         self.accelerator = Accelerator(
-            mixed_precision="no",  # which is wanted first, and follows from the device
+            mixed_precision="no",  # `both_ways` rounds, as is best on the device, not known yet
             gradient_accumulation_steps=config.accumulation,
         )
         self.precision = resolved(config.precision, self.accelerator.device)
