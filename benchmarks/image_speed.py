@@ -15,7 +15,7 @@ from statistics import median
 import numpy as np
 import torch
 from environment import Row, publish
-from peak import accelerator, number_type, paced
+from peak import accelerator, paced
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from unite_core.config import RunConfig
@@ -23,7 +23,7 @@ from unite_core.layers import compile_blocks
 from unite_core.model import UniteModel, build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
-from unite_core.precision import autocast
+from unite_core.precision import autocast, number_type
 from unite_core.recipes import load_recipe
 
 EMOJI = ["data.path=emoji", "data.loss.perceptual=0"]

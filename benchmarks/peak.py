@@ -6,8 +6,6 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-from unite_core.config import Precision
-from unite_core.precision import resolved
 
 SHAPES = [(1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (16384, 1024, 1024)]
 LARGER = [(8192, 8192, 8192)]
@@ -26,11 +24,6 @@ def finish(device: torch.device) -> None:
     """Waits until the device has done what it was given."""
     if device.type != "cpu":
         torch.accelerator.synchronize()
-
-
-def number_type(precision: Precision, device: torch.device) -> torch.dtype:
-    """What products are of."""
-    return torch.bfloat16 if resolved(precision, device) == "bf16" else torch.float32
 
 
 def matmul_rate(m: int, n: int, k: int, kind: torch.dtype, device: torch.device) -> float:

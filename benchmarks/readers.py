@@ -19,8 +19,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 from unite_core.recipes import load_recipe, recipe_paths
 from unite_image.arrays import array_source
+from unite_image.decoding import FORMATS, fit
 from unite_image.decoding import Rejected as RejectedImage
-from unite_image.decoding import fit
 from unite_image.records import Record
 from unite_image.statistics import holds_statistics, read_statistics
 from unite_image.tables import table_source
@@ -31,7 +31,6 @@ from unite_molecule.own_data import trainable
 from unite_molecule.template import Rejected as RejectedMolecule
 
 SMILES = ("CCO", "c1ccoc1", "[NH3+]CC(=O)[O-]", "CC#N", "C[C@H](N)O")
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 OVERRIDES = (
     *("training.minutes=5", "data.limit=null", "optimizer={name: adamw, betas: [0.8, 0.9]}"),
     *("encoder.depth=2", "training.clip=~", "modality=image", "data={}", "output=runs/a b"),

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from environment import publish
-from peak import number_type, paced
+from peak import paced
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from trials import trainer
@@ -30,6 +30,7 @@ from unite_core.interruption import outlive_signals, stop_on_signal
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
+from unite_core.precision import number_type
 from unite_core.recipes import load_recipe
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from unite_core import precision
 from unite_core.muon import orthogonalised
-from unite_core.precision import autocast, multiplies_bfloat16, resolved
+from unite_core.precision import autocast, multiplies_bfloat16, number_type
 
 CPU = torch.device("cpu")
 
@@ -28,12 +28,12 @@ def cpu_with(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("instruction", ["amx_bf16", "avx512_bf16", "bf16"])
 def test_a_cpu_with_instructions_for_bfloat16_takes_it(cpu_with: Any, instruction: str) -> None:
     cpu_with(instruction)
-    assert resolved("auto", CPU) == "bf16"
+    assert number_type("auto", CPU) == torch.bfloat16
 
 
 def test_a_cpu_that_would_emulate_bfloat16_takes_float32(cpu_with: Any) -> None:
     cpu_with()
-    assert resolved("auto", CPU) == "no"
+    assert number_type("auto", CPU) == torch.float32
 
 
 def test_instructions_that_torch_does_not_use_count_for_nothing(cpu_with: Any) -> None:
@@ -55,7 +55,8 @@ def test_an_emulating_gpu_takes_float32(monkeypatch: pytest.MonkeyPatch, emulate
         return including_emulation or not emulated
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    assert resolved("auto", torch.device("cuda")) == ("no" if emulated else "bf16")
+    faster = torch.float32 if emulated else torch.bfloat16
+    assert number_type("auto", torch.device("cuda")) == faster
 
 
 @pytest.mark.parametrize("has", [True, False])

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Muon
 
-from unite_core.precision import multiplies_bfloat16
+from unite_core.precision import number_type
 from unite_core.sharding import shard_like, whole
 
 Coefficients = tuple[float, float, float]
@@ -24,7 +24,7 @@ def orthogonalised(
     """
     a, b, c = coefficients
     tall = x.shape[1] > x.shape[2]
-    y = (x.mT if tall else x).to(torch.bfloat16 if multiplies_bfloat16(x.device) else torch.float32)
+    y = (x.mT if tall else x).to(number_type("auto", x.device))
     y = y / y.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
     for _ in range(steps):
         gram = y @ y.mT

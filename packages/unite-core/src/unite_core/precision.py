@@ -25,14 +25,13 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in CPU_INSTRUCTIONS)
 
 
-def resolved(precision: Precision, device: torch.device) -> Precision:
-    """What "auto" comes to on the device: "bf16" or "no", whichever is faster."""
-    if precision != "auto":
-        return precision
-    return "bf16" if multiplies_bfloat16(device) else "no"
+def number_type(precision: Precision, device: torch.device) -> torch.dtype:
+    """What products are of: bfloat16 or float32, for "auto" whichever is faster on the device."""
+    rounds = multiplies_bfloat16(device) if precision == "auto" else precision == "bf16"
+    return torch.bfloat16 if rounds else torch.float32
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """What computes in that precision inside, and leaves weights float32."""
-    rounds = resolved(precision, device) == "bf16"
+    rounds = number_type(precision, device) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=rounds)

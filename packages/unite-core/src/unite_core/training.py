@@ -33,7 +33,7 @@ from unite_core.modality import Dataset
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
-from unite_core.precision import autocast, resolved
+from unite_core.precision import autocast, number_type
 from unite_core.recorded import RecordedPass
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
@@ -71,7 +71,6 @@ class Trainer:
             mixed_precision="no",  # `both_ways` rounds, as is best on the device, not known yet
             gradient_accumulation_steps=config.accumulation,
         )
-        self.precision = resolved(config.precision, self.accelerator.device)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         share = Share(config.accumulation, rank, world)
         self.plan = BatchPlan(dataset, config.batch_size, config.seed, share)
@@ -154,8 +153,9 @@ class Trainer:
         )
         clock = Clock(self.seconds, self.fraction, self.steps_done)
         if log and self.fraction < 1.0:
-            products = "bfloat16" if self.precision == "bf16" else "float32"
-            log.tell(self.fraction, f"starts on {self.accelerator.device}, products in {products}")
+            device = self.accelerator.device
+            products = str(number_type(config.precision, device)).removeprefix("torch.")
+            log.tell(self.fraction, f"starts on {device}, products in {products}")
         self.objective.train()
         self.window.restart()
         while self.fraction < 1.0:
@@ -223,7 +223,7 @@ class Trainer:
     def both_ways(self, batch: Any) -> Losses:
         """A forward and a backward pass."""
         device = self.accelerator.device
-        with autocast(self.precision, device):
+        with autocast(self.config.precision, device):
             losses: Losses = self.objective(batch.to(device))
         self.accelerator.backward(losses.total)
         return losses

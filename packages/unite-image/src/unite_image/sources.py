@@ -65,7 +65,10 @@ def identity(path: str) -> Iterator[str]:
         files = images_in(place) if place.is_dir() else iter([place])
     with reading(place):
         for file in files:
-            status = file.stat() if file.exists() else file.lstat()  # a link to nothing
+            try:
+                status = file.stat()
+            except OSError:
+                status = file.lstat()  # a link to nothing
             yield f"{file}|{status.st_size}|{status.st_mtime_ns}"
 
 
