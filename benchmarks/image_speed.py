@@ -106,7 +106,7 @@ def speeds(batch_size: int, steps: int, repeats: int, compiled: bool) -> list[Ro
     }
     rows = []
     for name, (work, operations) in kinds.items():
-        seconds, peaks = paced(work, products, device, repeats)
+        ((seconds, peaks),) = paced([work], products, device, repeats)
         shares = [operations / s / peak for s, peak in zip(seconds, peaks, strict=True)]
         rows.append(
             {

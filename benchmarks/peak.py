@@ -1,9 +1,7 @@
 """The fastest matrix product of this machine, in bfloat16 or float32: speeds are shares of it."""
 
-import statistics
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -50,20 +48,27 @@ def best_shape(kind: torch.dtype, device: torch.device) -> tuple[int, int, int]:
 
 
 def paced(
-    work: Callable[[], object], kind: torch.dtype, device: torch.device, repeats: int
-) -> tuple[list[float], list[float]]:
-    """Seconds of each run of a piece of work, and the peak around it: before and after, its mean.
+    works: Sequence[Callable[[], object]], kind: torch.dtype, device: torch.device, repeats: int
+) -> list[tuple[list[float], list[float]]]:
+    """Seconds of each run of each piece of work, and the peak around it, before and after.
 
-    The peak of a machine that is shared changes within seconds, as does what work can make of it.
+    The pieces take turns, since the peak of a shared machine changes within seconds, as does what
+    work can make of it.
     """
     shape = best_shape(kind, device)
-    work()
-    peaks, seconds = [matmul_rate(*shape, kind, device)], []
-    for _ in range(repeats):
+    for work in works:
+        work()
+    seconds: list[list[float]] = [[] for _ in works]
+    peaks: list[list[float]] = [[] for _ in works]
+    before = matmul_rate(*shape, kind, device)
+    for turn in range(repeats * len(works)):
+        own = turn % len(works)
         finish(device)
         start = time.perf_counter()
-        work()
+        works[own]()
         finish(device)
-        seconds.append(time.perf_counter() - start)
-        peaks.append(matmul_rate(*shape, kind, device))
-    return seconds, [statistics.mean(pair) for pair in pairwise(peaks)]
+        seconds[own].append(time.perf_counter() - start)
+        after = matmul_rate(*shape, kind, device)
+        peaks[own].append((before + after) / 2)
+        before = after
+    return list(zip(seconds, peaks, strict=True))

@@ -3,12 +3,14 @@
 The model is qm9-small's with two flow draws and batches of 64. It trains once as it is (a latent
 per heavy atom, compiled) and once with a latent per atom, padded to 29, eager, with torch's
 scaled_dot_product_attention, both in the precision that is asked for, by default the faster one on
-this machine. The peak is measured around every few updates, since that of a shared machine changes.
+this machine. The two take turns of a few updates, and the peak is measured around each turn, since
+that of a shared machine changes; the ratio is that of neighbouring turns.
 Floating-point operations are counted on the uncompiled model, Muon's apart.
 """
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import get_args
@@ -26,7 +28,7 @@ from unite_core import layers
 from unite_core.batching import load_batches
 from unite_core.clock import Clock
 from unite_core.config import Precision, RunConfig
-from unite_core.interruption import outlive_signals, stop_on_signal
+from unite_core.interruption import StopRequest, outlive_signals, stop_on_signal
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
@@ -60,21 +62,18 @@ def operations(config: RunConfig) -> tuple[float, float]:
     return passes.get_total_flops() / BATCH, update.get_total_flops() / BATCH
 
 
-def speed(config: RunConfig, repeats: int) -> tuple[list[float], list[float]]:
-    """Molecules per second of each `PIECE` updates of the trainer, and the peak around these."""
-    with tempfile.TemporaryDirectory() as folder, stop_on_signal() as stop:
-        run = trainer(config, Path(folder) / "run")
-        batches = load_batches(run.plan, 0, config.training.steps, 0, outlive_signals)
-        clock = Clock(0.0, 0.0, 0)
-        run.objective.train()
+def updates(config: RunConfig, output: Path, stop: StopRequest) -> Callable[[], None]:
+    """`PIECE` updates of a new trainer, which goes on at every call."""
+    run = trainer(config, output)
+    batches = load_batches(run.plan, 0, config.training.steps, 0, outlive_signals)
+    clock = Clock(0.0, 0.0, 0)
+    run.objective.train()
 
-        def work() -> None:
-            for _ in range(PIECE):
-                run.step(batches, clock, stop)
+    def work() -> None:
+        for _ in range(PIECE):
+            run.step(batches, clock, stop)
 
-        kind = number_type(config.training.precision, CPU)
-        seconds, peaks = paced(work, kind, CPU, repeats)
-    return [PIECE * config.training.batch_size / s for s in seconds], peaks
+    return work
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
@@ -84,32 +83,41 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=9, help=f"of {PIECE} updates of each model")
+    parser.add_argument(
+        "--repeats", type=int, default=9, help=f"turns of {PIECE} updates of each model"
+    )
     parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     parser.add_argument("--name", default="training_speed", help="of the result file")
     arguments = parser.parse_args()
     common = [*COMMON, f"training.precision={arguments.precision}"]
     heavy, atom = (load_recipe("qm9-small", common + layout) for layout in (HEAVY, ATOM))
-    with patch.object(layers, "attend", sdpa):
-        slow = speed(atom, arguments.repeats)
-    fast = speed(heavy, arguments.repeats)
-    rows, products = [], number_type(arguments.precision, CPU)
-    models = {"heavy, compiled": (heavy, *fast), "atom, eager SDPA": (atom, *slow)}
-    for name, (config, rates, peaks) in models.items():
+    products = number_type(arguments.precision, CPU)
+    with tempfile.TemporaryDirectory() as folder, stop_on_signal() as stop:
+        fast = updates(heavy, Path(folder) / "heavy", stop)
+        slow = patch.object(layers, "attend", sdpa)(updates(atom, Path(folder) / "atom", stop))
+        paces = paced([fast, slow], products, CPU, arguments.repeats)
+    pieces = PIECE * BATCH
+    rates = [[pieces / seconds for seconds in times] for times, _ in paces]
+    rows = []
+    models = {"heavy, compiled": heavy, "atom, eager SDPA": atom}
+    for (name, config), own, (_, peaks) in zip(models.items(), rates, paces, strict=True):
+        ratios = [rate / other for rate, other in zip(own, rates[1], strict=True)]
         passes, update = operations(config)
-        pieces = [rate / peak for rate, peak in zip(rates, peaks, strict=True)]
+        shares = [rate / peak for rate, peak in zip(own, peaks, strict=True)]
         rows.append(
             {
                 "model": name,
                 "products": str(products).removeprefix("torch."),
-                "molecules_per_second": median(rates),
-                "ratio": median(rates) / median(slow[0]),
+                "molecules_per_second": median(own),
+                "ratio": median(ratios),
+                "least_ratio": min(ratios),
+                "largest_ratio": max(ratios),
                 "gigaflop_per_molecule": passes / 1e9,
                 "gigaflop_of_muon_per_molecule": update / 1e9,
-                "share_of_peak": (passes + update) * median(pieces),
-                "least_share": (passes + update) * min(pieces),
-                "largest_share": (passes + update) * max(pieces),
-                "share_of_peak_without_muon": passes * median(pieces),
+                "share_of_peak": (passes + update) * median(shares),
+                "least_share": (passes + update) * min(shares),
+                "largest_share": (passes + update) * max(shares),
+                "share_of_peak_without_muon": passes * median(shares),
                 "peak_gigaflops": median(peaks) / 1e9,
             }
         )

@@ -1,9 +1,15 @@
 """Muon on stacks of matrices."""
 
+import math
+
+import pytest
 import torch
 from torch import nn
 from torch.optim import Muon
-from unite_core.muon import StackedMuon, orthogonalised
+from torch.utils.flop_counter import FlopCounterMode
+from unite_core.muon import StackedMuon, gram_newton_schulz, newton_schulz, orthogonalised
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def matrices() -> list[nn.Parameter]:
@@ -55,6 +61,35 @@ def test_its_state_is_that_of_torch() -> None:
 def test_singular_values_come_near_one() -> None:
     torch.manual_seed(0)
     for shape in ((3, 6, 20), (3, 20, 6)):
-        found = orthogonalised(torch.randn(shape), (3.4445, -4.7750, 2.0315), 5, 1e-7)
+        found = orthogonalised(torch.randn(shape), QUINTIC, 5, 1e-7)
         values = torch.linalg.svdvals(found.float())
         assert float((values - 1).abs().max()) < 0.4
+
+
+def spectrum(least: float) -> torch.Tensor:
+    """Two matrices [16, 40] in float64 of norm 1, singular values from `least` of the largest."""
+    torch.manual_seed(0)
+    left = torch.linalg.qr(torch.randn(2, 16, 16, dtype=torch.float64)).Q
+    right = torch.linalg.qr(torch.randn(2, 40, 16, dtype=torch.float64)).Q
+    values = torch.logspace(0, math.log10(least), 16, dtype=torch.float64)
+    return left * (values / values.norm()) @ right.mT
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("least", [1e-1, 1e-4, 1e-8])
+def test_iterating_on_the_gram_matrix_is_the_same(least: float, steps: int) -> None:
+    """Also for what float32 cannot hold of the squares of small singular values."""
+    y = spectrum(least)
+    exact = newton_schulz(y, QUINTIC, steps)
+    torch.testing.assert_close(gram_newton_schulz(y, QUINTIC, steps), exact, rtol=0, atol=1e-12)
+    single = gram_newton_schulz(y.float(), QUINTIC, steps)
+    assert float((single - exact).norm() / exact.norm()) < 1e-3
+
+
+def test_iterating_on_the_gram_matrix_takes_fewer_operations_on_wide_matrices() -> None:
+    counts = []
+    for iterated in (newton_schulz, gram_newton_schulz):
+        with FlopCounterMode(display=False) as counter:
+            iterated(torch.randn(1, 8, 48), QUINTIC, 5)
+        counts.append(counter.get_total_flops())
+    assert counts == [5 * 2 * (2 * 8 * 8 * 48 + 8**3), 2 * (2 * 8 * 8 * 48 + 17 * 8**3)]

@@ -18,18 +18,48 @@ Coefficients = tuple[float, float, float]
 def orthogonalised(
     x: Float[Tensor, "c m n"], coefficients: Coefficients, steps: int, eps: float
 ) -> Float[Tensor, "c m n"]:
-    """Each matrix's singular values brought near 1, in bfloat16 where the device multiplies it.
-
-    Newton-Schulz with a quintic, as in torch's Muon: x -> a x + (b g + c g^2) x, g = x x^T.
-    """
-    a, b, c = coefficients
+    """Each matrix's singular values brought near 1, in bfloat16 where the device multiplies it."""
     tall = x.shape[1] > x.shape[2]
     y = (x.mT if tall else x).to(number_type("auto", x.device))
     y = y / y.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
+    iterated = newton_schulz if y.dtype == torch.bfloat16 else gram_newton_schulz
+    y = iterated(y, coefficients, steps)
+    return y.mT if tall else y
+
+
+def newton_schulz(
+    y: Float[Tensor, "c m n"], coefficients: Coefficients, steps: int
+) -> Float[Tensor, "c m n"]:
+    """`steps` times the quintic of torch's Muon: y -> a y + (b g + c g^2) y, g = y y^T."""
+    a, b, c = coefficients
     for _ in range(steps):
         gram = y @ y.mT
         y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
-    return y.mT if tall else y
+    return y
+
+
+def gram_newton_schulz(
+    y: Float[Tensor, "c m n"], coefficients: Coefficients, steps: int
+) -> Float[Tensor, "c m n"]:
+    """As `newton_schulz`, half the operations where n is several times m: all but two products
+    are of m x m. Needs float32: in bfloat16 the small eigenvalues of g drown and then grow.
+
+    With p = a + b g + c g^2 the quintic is y -> p y, hence g -> p g p; the p are multiplied.
+    """
+    a, b, c = coefficients
+
+    def polynomial(gram: Tensor) -> Tensor:
+        p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        p.diagonal(dim1=1, dim2=2).add_(a)
+        return p
+
+    gram = y @ y.mT
+    p = factor = polynomial(gram)
+    for _ in range(steps - 1):
+        gram = p @ gram @ p
+        p = polynomial(gram)
+        factor = p @ factor
+    return factor @ y
 
 
 class StackedMuon(Muon):
