@@ -93,6 +93,21 @@ def test_resumed_in_mid_epoch_equals_uninterrupted(
     assert [line["step"] for line in log_lines(whole)] == list(range(1, STEPS + 1))
 
 
+@pytest.mark.parametrize(("every", "steps"), [(3, [3, 6, 8]), (4, [4, 8]), (50, [8]), (None, [])])
+def test_previews_are_shown_on_the_way_and_at_the_end_once_that_is_saved(
+    tmp_path: Path, every: int | None, steps: list[int]
+) -> None:
+    trainer, shown = toy_trainer(tmp_path, preview_steps=every), []
+
+    def show(model: nn.Module, step: int) -> None:
+        assert step < STEPS or trainer.saved_step == STEPS
+        shown.append(step)
+
+    trainer.train(on_preview=show)
+    toy_trainer(tmp_path, preview_steps=every).train("auto", show)  # nothing is left to do
+    assert shown == steps
+
+
 def test_resuming_an_earlier_checkpoint_elsewhere_repeats_the_rest(tmp_path: Path) -> None:
     toy_trainer(tmp_path / "a").train()
     earlier = tmp_path / "a" / "checkpoints" / "step-000000006"

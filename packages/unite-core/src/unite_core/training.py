@@ -129,8 +129,9 @@ class Trainer:
 
         `resume`: a checkpoint's directory, "auto" for the newest in `output` if there is one, or
         None for a start in a fresh `output`. `on_preview(averaged model, step)` is called on the
-        main process every `preview_steps`. Raises ConfigurationError, StorageError, NonFiniteError;
-        SystemExit(143) after SIGTERM, SIGINT or SIGUSR1, once the state is saved.
+        main process every `preview_steps` and at the end, where these are set. Raises
+        ConfigurationError, StorageError, NonFiniteError; SystemExit(143) after SIGTERM, SIGINT or
+        SIGUSR1, once the state is saved.
         """
         with ExitStack() as stack:
             if self.accelerator.is_main_process:
@@ -160,7 +161,8 @@ class Trainer:
         self.window.restart()
         while self.fraction < 1.0:
             values, stopping = self.step(batches, clock, stop)
-            if log and (self.steps_done % config.log_steps == 0 or self.fraction >= 1.0):
+            over = self.fraction >= 1.0
+            if log and (over or is_due(self.steps_done, config.log_steps)):
                 speed = clock.speed(self.steps_done) * config.batch_size
                 pace = {"samples_per_second": speed, "seconds": self.seconds}
                 pace |= self.window.shares()
@@ -168,13 +170,13 @@ class Trainer:
                 floats = {name: value for name, value in values.items() if math.isfinite(value)}
                 left = clock.seconds_left(self.fraction)
                 log.write(self.steps_done, self.fraction, left, floats | pace)
-            if stopping or is_due(self.steps_done, config.checkpoint_steps):
+            if stopping or over or is_due(self.steps_done, config.checkpoint_steps):
                 self.save()
             if stopping:
                 raise SystemExit(EXIT_CODE)
-            if on_preview and log and is_due(self.steps_done, config.preview_steps):
-                self.preview(on_preview)
-        self.save()
+            if on_preview and log and config.preview_steps:
+                if over or is_due(self.steps_done, config.preview_steps):
+                    self.preview(on_preview)
 
     def preview(self, on_preview: Preview) -> None:
         """Show the averaged model; a run goes on where that cannot be."""
@@ -350,6 +352,6 @@ class Trainer:
         self.saved_step = self.steps_done
 
 
-def is_due(step: int, every: int | None) -> bool:
+def is_due(step: int, every: int) -> bool:
     """Whether something done `every` so many steps is to be done after this one."""
-    return every is not None and step % every == 0
+    return step % every == 0
