@@ -9,7 +9,7 @@ from typing import Any
 
 from environment import cell, environment
 from unite_core.curves import plot_curves
-from unite_core.evaluation import evaluate, open_on_device, versions, write_metrics
+from unite_core.evaluation import drawn_with, evaluate, open_on_device, versions, write_metrics
 from unite_core.locations import LOG, plugin_of
 from unite_core.reporting import METRICS, read_command, read_log
 from unite_core.sampling_settings import Sampling
@@ -90,7 +90,7 @@ def main() -> None:
     for file in ("config.json", "model.safetensors"):
         shutil.copy(source / file, target / file)
     rows, reconstruction = found.scores, {"test": found.reconstruction}
-    settings = {"count": arguments.samples, **sampling.settings(modality)}
+    settings = {"count": arguments.samples, **drawn_with(model, sampling)}
     write_metrics(target / METRICS, rows, reconstruction, settings, versions(plugin))
     log = read_log(arguments.run)
     kept = log[:: -(-len(log) // LOG_LINES)]

@@ -32,7 +32,7 @@ from unite_core.interruption import StopRequest, outlive_signals, stop_on_signal
 from unite_core.model import build_model
 from unite_core.objective import JointObjective
 from unite_core.optim import make_optimizers
-from unite_core.precision import number_type
+from unite_core.precision import name_of, number_type
 from unite_core.recipes import load_recipe
 
 CPU = torch.device("cpu")
@@ -107,7 +107,7 @@ def main() -> None:
         rows.append(
             {
                 "model": name,
-                "products": str(products).removeprefix("torch."),
+                "products": name_of(products),
                 "molecules_per_second": median(own),
                 "ratio": median(ratios),
                 "least_ratio": min(ratios),

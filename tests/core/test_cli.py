@@ -205,6 +205,7 @@ def test_a_model_is_scored_beside_the_data(unite: Run, trained: Path) -> None:
     assert figures["samples"]["data"] == {"radius": 1.0}
     assert figures["reconstruction"][str(trained)]["mean_error"] > 0
     assert figures["settings"]["count"] == 6
+    assert figures["settings"].keys() >= {"device", "products"}
     assert {"torch", "numpy"} <= figures["versions"].keys()
     assert "radius" in out
 
@@ -219,6 +220,16 @@ def test_the_data_section_can_be_changed_for_scoring(unite: Run, trained: Path) 
     assert figures["reconstruction"][str(trained)] != before
     code, _, err = unite(*command, "-o", "data.coutn=9")
     assert (code, "did you mean 'count'?" in err) == (2, True)
+
+
+def test_what_weights_were_trained_for_cannot_be_changed_for_scoring(
+    unite: Run, trained: Path
+) -> None:
+    command = ["evaluate", trained, "-n", 2, "--steps", 1]
+    code, _, err = unite(*command, "-o", "data.longest=4")
+    assert (code, "data.longest cannot be changed here" in err) == (2, True)
+    assert not Path("metrics.json").exists()
+    assert unite(*command, "-o", "data.longest=5")[0] == 0  # as it was
     code, _, err = unite(*command, "-o", "training.steps=9")
     assert (code, "training cannot be changed here" in err) == (2, True)
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from core.test_objective import toy_model
 from PIL import Image
+from unite_core import precision
 from unite_core.errors import StorageError
 from unite_core.evaluation import (
     draw_strips,
+    drawn_with,
     evaluate,
     generate,
     open_on_device,
@@ -66,11 +68,20 @@ def test_samples_follow_all_settings(model: UniteModel) -> None:
 
 
 def test_settings_say_what_the_modality_chose(model: UniteModel) -> None:
-    chosen = Sampling().settings(model.modality)
+    chosen = drawn_with(model, Sampling())
     assert (chosen["strength"], chosen["rounds"]) == (model.modality.strength, 0)
-    given = Sampling(strength=0.5, rounds=3).settings(model.modality)
+    given = drawn_with(model, Sampling(strength=0.5, rounds=3))
     assert (given["strength"], given["rounds"]) == (0.5, 3)
-    assert Sampling(solver="heun").settings(model.modality)["strength"] is None
+    assert drawn_with(model, Sampling(solver="heun"))["strength"] is None
+
+
+@pytest.mark.parametrize(("has", "products"), [(True, "bfloat16"), (False, "float32")])
+def test_settings_say_on_what_and_in_which_precision(
+    model: UniteModel, monkeypatch: pytest.MonkeyPatch, has: bool, products: str
+) -> None:
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: has)
+    told = drawn_with(model, Sampling())
+    assert (told["device"], told["products"]) == ("cpu", products)
 
 
 def size_of(path: Path) -> tuple[int, int]:

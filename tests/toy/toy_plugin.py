@@ -27,6 +27,7 @@ plugin = Plugin(
     interface_version=INTERFACE_VERSION,
     config=ToyConfig,
     sample_options=ToyOptions,
+    trained_for=("longest", "conditional"),
     implementation="toy_modality:ToyModality",
     suffixes=(".json",),
     writes=(".json",),

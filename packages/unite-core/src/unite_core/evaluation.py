@@ -17,6 +17,7 @@ from unite_core.errors import StorageError
 from unite_core.modality import PICTURED
 from unite_core.model import OnBatch, UniteModel, open_model
 from unite_core.plugins import Plugin
+from unite_core.precision import name_of, number_type
 from unite_core.processes import ALONE, Team
 from unite_core.sampling_settings import Sampling
 
@@ -50,6 +51,17 @@ def open_on_device(directory: Path, compiled: bool = False, **changes: Any) -> U
         model.compile_blocks()
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return model if accelerator is None else model.to(accelerator)
+
+
+def drawn_with(model: UniteModel, sampling: Sampling) -> dict[str, Any]:
+    """What samples of a model are drawn with, the modality's own choices too, for the record."""
+    own: dict[str, Any] = {"rounds": model.modality.rounds}
+    if sampling.solver == "stochastic":
+        own["strength"] = model.modality.strength
+    drawn = asdict(sampling)
+    drawn |= {name: value for name, value in own.items() if drawn[name] is None}
+    products = name_of(number_type("auto", model.device))
+    return drawn | {"device": model.device.type, "products": products}
 
 
 def generate(

@@ -33,8 +33,10 @@ class Plugin:
     `archives` of those that keep samples whole, to be scored later. `recipes` holds YAML files,
     `weights` directories made by `save_pretrained`. `packages` are the distributions whose versions
     its scores depend on. `sample_options` is the schema of what `unite sample` takes for it.
-    `converters` name formats of other programs' weights, each with the "module:function" that takes
-    the paths of such weights and of the model directory to make of them.
+    `trained_for` names the keys of `config` that weights depend on, all that these hold included:
+    `unite evaluate` refuses to change them. `converters` name formats of other programs' weights,
+    each with the "module:function" that takes the paths of such weights and of the model directory
+    to make of them.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Plugin:
     weights: Path
     packages: tuple[str, ...] = ()
     sample_options: type[BaseModel] = Section
+    trained_for: tuple[str, ...] = ()
     converters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def load(self) -> "type[Modality]":

@@ -31,6 +31,11 @@ def number_type(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if rounds else torch.float32
 
 
+def name_of(kind: torch.dtype) -> str:
+    """As "float32"."""
+    return str(kind).removeprefix("torch.")
+
+
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """What computes in that precision inside, and leaves weights float32."""
     rounds = number_type(precision, device) == torch.bfloat16

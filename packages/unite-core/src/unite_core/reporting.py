@@ -8,6 +8,7 @@ from typing import Any
 from unite_core.errors import StorageError
 from unite_core.evaluation import (
     Evaluation,
+    drawn_with,
     evaluate,
     open_on_device,
     other_rows,
@@ -49,7 +50,7 @@ def write_report(
     plugin = plugin_of(next(iter(models.values())))
     opened = {name: open_on_device(directory) for name, directory in models.items()}
     evaluations = {name: evaluate(model, count, sampling, None) for name, model in opened.items()}
-    modality = next(iter(opened.values())).modality
+    first = next(iter(opened.values()))
     own = next(iter(evaluations.values()))
     story = Story(
         title=f"UNITE: {run.name}",
@@ -60,9 +61,9 @@ def write_report(
         pairs=own.pairs,
         log=log,
         versions=versions(plugin),
-        statistics=modality.statistics,
+        statistics=first.modality.statistics,
     )
-    settings: dict[str, Any] = {"count": count, **sampling.settings(modality)}
+    settings: dict[str, Any] = {"count": count, **drawn_with(first, sampling)}
     metrics = run / METRICS
     write_metrics(metrics, story.scores, story.reconstruction, settings, story.versions)
     return story, [metrics, *plugin.load().report(story, run)]

@@ -1,13 +1,9 @@
 """How samples are drawn, checked before anything is loaded. Imports no torch."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
 
 from unite_core.config import Solver
 from unite_core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from unite_core.modality import Modality
 
 
 def check_strength(solver: Solver, strength: float | None) -> None:
@@ -43,10 +39,3 @@ class Sampling:
     def chosen(self) -> list[str]:
         """The settings that are not as by default."""
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
-
-    def settings(self, modality: "Modality") -> dict[str, Any]:
-        """What samples of a modality were drawn with, its own choices too, for the record."""
-        own: dict[str, Any] = {"rounds": modality.rounds}
-        if self.solver == "stochastic":
-            own["strength"] = modality.strength
-        return asdict(self) | {name: v for name, v in own.items() if getattr(self, name) is None}

@@ -33,7 +33,7 @@ from unite_core.modality import Dataset
 from unite_core.model import UniteModel
 from unite_core.objective import JointObjective
 from unite_core.optim import fraction_done, make_optimizers, set_rates, warmup_cosine
-from unite_core.precision import autocast, number_type
+from unite_core.precision import autocast, name_of, number_type
 from unite_core.recorded import RecordedPass
 from unite_core.resuming import Resume, require_same_run, starting_checkpoint, take_up
 from unite_core.run_log import RunLog
@@ -155,7 +155,7 @@ class Trainer:
         clock = Clock(self.seconds, self.fraction, self.steps_done)
         if log and self.fraction < 1.0:
             device = self.accelerator.device
-            products = str(number_type(config.precision, device)).removeprefix("torch.")
+            products = name_of(number_type(config.precision, device))
             log.tell(self.fraction, f"starts on {device}, products in {products}")
         self.objective.train()
         self.window.restart()
@@ -174,9 +174,9 @@ class Trainer:
                 self.save()
             if stopping:
                 raise SystemExit(EXIT_CODE)
-            if on_preview and log and config.preview_steps:
-                if over or is_due(self.steps_done, config.preview_steps):
-                    self.preview(on_preview)
+            every = config.preview_steps
+            if on_preview and log and every and (over or is_due(self.steps_done, every)):
+                self.preview(on_preview)
 
     def preview(self, on_preview: Preview) -> None:
         """Show the averaged model; a run goes on where that cannot be."""

@@ -18,6 +18,7 @@ plugin = Plugin(
     interface_version=INTERFACE_VERSION,
     config=ImageConfig,
     sample_options=ImageSampleOptions,
+    trained_for=("resolution", "channels", "patch", "tokens", "conditional", "decoder"),
     implementation="unite_image.modality:ImageModality",
     suffixes=(*PICTURES, ".npz", ".parquet"),
     writes=(".png", ".jpg", ".npz"),

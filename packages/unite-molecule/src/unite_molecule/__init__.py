@@ -17,6 +17,7 @@ plugin = Plugin(
     interface_version=INTERFACE_VERSION,
     config=MoleculeConfig,
     sample_options=MoleculeSampleOptions,
+    trained_for=("layout", "frame", "decoder"),
     implementation="unite_molecule.modality:MoleculeModality",
     suffixes=(".sdf", ".xyz"),
     writes=(".sdf", ".xyz", ".smi", ".csv"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from unite_core.cli.options import (
     GUIDED,
@@ -89,13 +90,15 @@ def evaluate(
     if modality is not None:
         raise ConfigurationError(f"--modality is for files: the model {source} knows its own")
     plugin = plugin_of(directory)
-    data = data_config(plugin.config, read_config(directory).get("data", {}), override or [])
+    saved = read_config(directory).get("data", {})
+    data = data_config(plugin.config, saved, override or [])
+    require_same_model(source, plugin, data_config(plugin.config, saved, []), data)
     scales = sorted(set(guidance or [1.0]))
     picture = output.with_suffix(".png") if len(scales) > 1 else None
     if picture is not None:
         check_file(picture, [".png"])
 
-    from unite_core.evaluation import open_on_device
+    from unite_core.evaluation import drawn_with, open_on_device
     from unite_core.processes import together
     from unite_core.sweep import plot_sweep, sweep
 
@@ -109,12 +112,21 @@ def evaluate(
     names = {scale: source if len(scales) == 1 else f"guidance {scale}" for scale in scales}
     rows = {names[scale]: result.samples[scale] for scale in scales} | result.others
     settings = {"model": source, "reference": reference, "count": count, "compiled": compiled}
-    settings |= sampling.settings(model.modality) | {"guidance": scales, "changes": override or []}
+    settings |= drawn_with(model, sampling) | {"guidance": scales, "changes": override or []}
     show_figures(plugin, rows, {source: result.reconstruction}, settings, output)
     if picture is not None:
         plot_sweep(result.samples, result.others["data"], picture)
     made = [output] if picture is None else [output, picture]
     show_made(made, f"unite sample {source} --output samples{plugin.writes[0]}")
+
+
+def require_same_model(source: str, plugin: Plugin, saved: BaseModel, data: BaseModel) -> None:
+    """ConfigurationError where changes to the data section would make it another model."""
+    for key in plugin.trained_for:
+        if getattr(data, key) != getattr(saved, key):
+            raise ConfigurationError(
+                f"data.{key} cannot be changed here: the weights of {source} are for theirs"
+            )
 
 
 def evaluate_file(

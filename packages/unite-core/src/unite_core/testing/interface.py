@@ -61,6 +61,12 @@ class InterfaceChecks(Setting):
             found = load_recipe(str(path)).modality
             assert found == plugin.name, f"{path} is of modality {found!r}: look at its first lines"
 
+    def test_weights_depend_on_keys_that_there_are(self, plugin: Plugin) -> None:
+        unknown = sorted(set(plugin.trained_for) - plugin.config.model_fields.keys())
+        assert not unknown, (
+            f"{plugin.config.__name__} has no {unknown[0]}: see Plugin(trained_for=)"
+        )
+
     def test_a_configuration_survives_yaml(self, config: RunConfig, tmp_path: Path) -> None:
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
