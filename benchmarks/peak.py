@@ -50,7 +50,7 @@ def best_shape(kind: torch.dtype, device: torch.device) -> tuple[int, int, int]:
 def paced(
     works: Sequence[Callable[[], object]], kind: torch.dtype, device: torch.device, repeats: int
 ) -> list[tuple[list[float], list[float]]]:
-    """Seconds of each run of each piece of work, and the peak around it, before and after.
+    """Seconds of each run of each piece of work, and the peak around it: mean of the two beside.
 
     The pieces take turns, since the peak of a shared machine changes within seconds, as does what
     work can make of it.

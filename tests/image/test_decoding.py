@@ -61,6 +61,8 @@ def test_no_image():
 
 def test_heic_is_told_by_name():
     assert reason(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic") == HEIC
+    assert reason(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic") == HEIC
+    assert reason(b"\0\0\0\x18ftypisom\0\0\0\0isommp42") == NO_IMAGE  # a film
 
 
 @pytest.mark.skipif(not PIL.features.check("avif"), reason="this Pillow has no AVIF")

@@ -19,6 +19,7 @@ UNREADABLE = "file that cannot be opened"
 EMPTY = "empty file"
 NO_IMAGE = "not an image of a known format"
 HEIC = "HEIC, which is not read: save it as JPEG or PNG"
+HEIC_BRANDS = (b"heic", b"heim", b"heis", b"heix", b"hevc", b"hevx", b"mif1", b"msf1")
 BOMB = "more pixels than an image can reasonably have"
 DAMAGED = "truncated or damaged"
 FLOATING = "pixels that are not integers of 8 or 16 bits"
@@ -41,7 +42,8 @@ def decode(content: bytes) -> np.ndarray:
         refuse_bomb(image)
         image.load()
     except PIL.UnidentifiedImageError as error:
-        raise Rejected(HEIC if content[4:8] == b"ftyp" else NO_IMAGE) from error
+        heic = content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS
+        raise Rejected(HEIC if heic else NO_IMAGE) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise Rejected(BOMB) from error
     except Rejected:
