@@ -58,17 +58,16 @@ def paced(
     shape = best_shape(kind, device)
     for work in works:
         work()
-    seconds: list[list[float]] = [[] for _ in works]
-    peaks: list[list[float]] = [[] for _ in works]
+    paces: list[tuple[list[float], list[float]]] = [([], []) for _ in works]
     before = matmul_rate(*shape, kind, device)
-    for turn in range(repeats * len(works)):
-        own = turn % len(works)
-        finish(device)
-        start = time.perf_counter()
-        works[own]()
-        finish(device)
-        seconds[own].append(time.perf_counter() - start)
-        after = matmul_rate(*shape, kind, device)
-        peaks[own].append((before + after) / 2)
-        before = after
-    return list(zip(seconds, peaks, strict=True))
+    for _ in range(repeats):
+        for work, (seconds, peaks) in zip(works, paces, strict=True):
+            finish(device)
+            start = time.perf_counter()
+            work()
+            finish(device)
+            seconds.append(time.perf_counter() - start)
+            after = matmul_rate(*shape, kind, device)
+            peaks.append((before + after) / 2)
+            before = after
+    return paces

@@ -11,6 +11,7 @@ plugin = Plugin(
     interface_version=1,
     config=StrokesConfig,
     sample_options=StrokesSampleOptions,
+    trained_for=("width", "depth", "heads"),
     implementation="unite_strokes.modality:StrokesModality",
     suffixes=(".json",),
     writes=(".png", ".json"),
